@@ -1,0 +1,41 @@
+# How every target of Floe is compiled. Libraries are internal object collections, linked by name:
+#   floe_format -> floe_backends -> floe_runtime (installed as libfloe) -> floe_compiler -> tools.
+
+include(GNUInstallDirs)
+
+add_library(floe_options INTERFACE)
+target_include_directories(floe_options INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}>)
+target_compile_options(floe_options INTERFACE -Wall -Wextra $<$<BOOL:${FLOE_WERROR}>:-Werror>)
+if(FLOE_SANITIZE)
+  add_compile_options(-fsanitize=${FLOE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${FLOE_SANITIZE})
+endif()
+if(FLOE_COVERAGE)
+  add_compile_options(--coverage)
+  add_link_options(--coverage)
+endif()
+
+# Code of format/, backends/ and runtime/: errors are values, no exceptions, no RTTI, and no
+# contraction of a * b + c into an FMA unless the source says fma.
+add_library(floe_lean INTERFACE)
+target_link_libraries(floe_lean INTERFACE floe_options)
+# UBSan's vptr check needs RTTI, which these folders do not have.
+target_compile_options(floe_lean INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti> -ffp-contract=off)
+if(FLOE_SANITIZE MATCHES "undefined")
+  target_compile_options(floe_lean INTERFACE -fno-sanitize=vptr)
+endif()
+
+# floe_test(NAME name SOURCES a.cc... LIBS lib... [LABELS label...] [TIMEOUT seconds])
+# A GoogleTest binary that ctest runs as one test from the repository's root.
+function(floe_test)
+  cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
+  add_executable(${T_NAME} ${T_SOURCES})
+  target_link_libraries(${T_NAME} PRIVATE floe_options ${T_LIBS} GTest::gmock GTest::gtest_main)
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 300)
+  endif()
+  add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}")
+endfunction()

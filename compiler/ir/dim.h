@@ -1,0 +1,64 @@
+// Symbolic dimensions: a number, or an affine expression of named symbols.
+#ifndef FLOE_COMPILER_IR_DIM_H_
+#define FLOE_COMPILER_IR_DIM_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace floe::ir {
+
+using SymbolId = uint32_t;
+
+// A named size that is known at Bind only. Bounds are inclusive.
+struct Symbol {
+  std::string name;
+  int64_t min = 1;
+  int64_t max = 1;
+  int64_t multiple = 1;
+};
+
+// constant + sum(coefficient * symbol), terms sorted by symbol, no zero coefficient. A value type;
+// equality is structural, which for this normal form is semantic equality.
+class Dim {
+ public:
+  Dim() = default;
+  Dim(int64_t constant) : constant_(constant) {}  // NOLINT: implicit by intent, a number is a Dim.
+  static Dim OfSymbol(SymbolId symbol) {
+    Dim d;
+    d.terms_.emplace_back(symbol, 1);
+    return d;
+  }
+
+  bool is_constant() const { return terms_.empty(); }
+  int64_t constant() const { return constant_; }
+  const std::vector<std::pair<SymbolId, int64_t>>& terms() const { return terms_; }
+
+  // Absent when the result is not affine (symbol * symbol, inexact division) or overflows.
+  static std::optional<Dim> Add(const Dim& a, const Dim& b);
+  static std::optional<Dim> Sub(const Dim& a, const Dim& b);
+  static std::optional<Dim> Mul(const Dim& a, const Dim& b);
+  // Exact division only: every coefficient and the constant are multiples of b's, b constant; or
+  static std::optional<Dim> DivExact(const Dim& a, const Dim& b);
+
+  // Value range over the symbols' bounds.
+  int64_t Min(const std::vector<Symbol>& symbols) const;
+  int64_t Max(const std::vector<Symbol>& symbols) const;
+  int64_t Eval(const std::vector<int64_t>& symbol_values) const;
+  // "4", "N", "2*N+1".
+  std::string ToString(const std::vector<Symbol>& symbols) const;
+
+  friend bool operator==(const Dim&, const Dim&) = default;
+
+ private:
+  int64_t constant_ = 0;
+  std::vector<std::pair<SymbolId, int64_t>> terms_;
+};
+
+using Shape = std::vector<Dim>;
+
+}  // namespace floe::ir
+
+#endif  // FLOE_COMPILER_IR_DIM_H_
