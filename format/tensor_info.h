@@ -51,7 +51,7 @@ struct TensorInfo {
 [[nodiscard]] bool ElementCount(const TensorInfo& t, int64_t* count);
 
 // Bytes that the tensor occupies, halo and layout padding included, slack excluded.
-// kValueLayout, kValueRank or kValueTooLarge on error.
+// kValueLayout, kValueRank, kValueDType, kDimRange (negative) or kValueTooLarge on error.
 [[nodiscard]] Status TensorBytes(const TensorInfo& t, int64_t* bytes);
 
 // Element strides of the logical axes and the element offset of logical index 0, for kDense and

@@ -1,0 +1,250 @@
+#include "format/tensor_info.h"
+
+#include "format/checked.h"
+
+namespace floe {
+namespace {
+
+constexpr int64_t kPanel = 16;
+// Sizes stay below this, so that rounding one up and adding slack to it cannot overflow.
+constexpr int64_t kMaxBytes = int64_t{1} << 62;
+
+Status Bad(Rule rule, int64_t expected, int64_t got, int axis = -1) {
+  Status s = Error(Code::kInvalidFile, rule, expected, got);
+  s.axis = axis;
+  return s;
+}
+
+// A product that treats a factor of 0 as 1 when it looks for overflow, so that no partial product
+// (a stride) of an empty tensor overflows either.
+class Product {
+ public:
+  void Times(int64_t factor) {
+    if (factor < 0) ok_ = false;
+    if (factor == 0) {
+      zero_ = true;
+      return;
+    }
+    if (ok_ && !CheckedMul(value_, factor, &value_)) ok_ = false;
+  }
+  bool ok() const { return ok_; }
+  int64_t value() const { return zero_ ? 0 : value_; }
+
+ private:
+  int64_t value_ = 1;
+  bool ok_ = true;
+  bool zero_ = false;
+};
+
+int64_t Taps(const TensorInfo& t) {
+  int64_t taps = 1;
+  for (int a = 2; a < t.rank; ++a) taps *= t.dims[a];
+  return taps;
+}
+
+// Does the layout fit rank, dims, groups and halo?
+Status CheckLayout(const TensorInfo& t) {
+  const auto bad = [&](int64_t expected, int64_t got, int axis = -1) {
+    return Bad(Rule::kValueLayout, expected, got, axis);
+  };
+  int min_rank = 0;
+  int max_rank = kMaxRank;
+  switch (t.layout) {
+    case LayoutId::kDense:
+      break;
+    case LayoutId::kChannelsLast:
+    case LayoutId::kConvPanels16:
+    case LayoutId::kDepthwiseTaps16:
+      min_rank = 3;
+      max_rank = 5;
+      break;
+    case LayoutId::kGemmPanels16:
+    case LayoutId::kLstmGates16:
+      min_rank = max_rank = 2;
+      break;
+    default:
+      return bad(0, static_cast<int64_t>(t.layout));
+  }
+  if (t.rank < min_rank || t.rank > max_rank) return bad(min_rank, t.rank);
+  if (!t.halo.empty() && (t.layout != LayoutId::kChannelsLast || t.rank != 4))
+    return bad(4, t.rank);
+  if (t.layout == LayoutId::kConvPanels16) {
+    if (t.groups < 1 || t.dims[0] % t.groups != 0) return bad(t.dims[0], t.groups, 0);
+  } else if (t.groups != 1) {
+    return bad(1, t.groups);
+  }
+  if (t.layout == LayoutId::kDepthwiseTaps16 && t.dims[1] != 1) return bad(1, t.dims[1], 1);
+  if (t.layout == LayoutId::kLstmGates16) {
+    int64_t columns;
+    if (!CheckedMul(t.dims[0], 4, &columns) || t.dims[1] != columns) {
+      return bad(t.dims[0], t.dims[1], 1);
+    }
+  }
+  return OkStatus();
+}
+
+// Stored elements, padding included.
+bool StoredElements(const TensorInfo& t, Product* product) {
+  int64_t panels;
+  switch (t.layout) {
+    case LayoutId::kDense:
+      for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kChannelsLast: {
+      if (t.halo.empty()) {
+        for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
+        return product->ok();
+      }
+      int64_t rows, pitch, pixels;
+      if (!CheckedAdd(t.dims[2], int64_t{t.halo.top} + t.halo.bottom, &rows) ||
+          !CheckedAdd(t.dims[3], t.halo.gap, &pitch) || !CheckedMul(rows, pitch, &pixels) ||
+          !CheckedAdd(pixels, t.halo.gap, &pixels)) {
+        return false;
+      }
+      product->Times(t.dims[0]);
+      product->Times(pixels);
+      product->Times(t.dims[1]);
+      return product->ok();
+    }
+    case LayoutId::kGemmPanels16:
+      if (!CheckedRoundUp(t.dims[1], kPanel, &panels)) return false;
+      product->Times(panels);
+      product->Times(t.dims[0]);
+      return product->ok();
+    case LayoutId::kConvPanels16:
+      if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels)) return false;
+      product->Times(t.groups);
+      product->Times(panels);
+      for (int a = 1; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kDepthwiseTaps16:
+      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
+      product->Times(panels);
+      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kLstmGates16:
+      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
+      product->Times(panels);
+      product->Times(t.dims[0]);
+      product->Times(4);
+      return product->ok();
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* LayoutName(LayoutId layout) {
+  switch (layout) {
+#define FLOE_LAYOUT(id, name, text, feature, formula) \
+  case LayoutId::k##name:                             \
+    return text;
+#include "format/layouts.def"
+#undef FLOE_LAYOUT
+  }
+  return "?";
+}
+
+bool IsKnownLayout(uint8_t layout) {
+  switch (layout) {
+#define FLOE_LAYOUT(id, name, text, feature, formula) case id:
+#include "format/layouts.def"
+#undef FLOE_LAYOUT
+    return true;
+    default:
+      return false;
+  }
+}
+
+bool ElementCount(const TensorInfo& t, int64_t* count) {
+  Product product;
+  for (int a = 0; a < t.rank; ++a) product.Times(t.dims[a]);
+  if (!product.ok()) return false;
+  *count = product.value();
+  return true;
+}
+
+Status TensorBytes(const TensorInfo& t, int64_t* bytes) {
+  if (t.rank > kMaxRank) return Bad(Rule::kValueRank, kMaxRank, t.rank);
+  if (DTypeSize(t.dtype) == 0) return Bad(Rule::kValueDType, 1, static_cast<int64_t>(t.dtype));
+  for (int a = 0; a < t.rank; ++a) {
+    if (t.dims[a] < 0) return Bad(Rule::kDimRange, 0, t.dims[a], a);
+  }
+  FLOE_RETURN_IF_ERROR(CheckLayout(t));
+  Product logical;
+  for (int a = 0; a < t.rank; ++a) logical.Times(t.dims[a]);
+  Product stored;
+  stored.Times(DTypeSize(t.dtype));
+  if (!logical.ok() || !StoredElements(t, &stored) || stored.value() > kMaxBytes) {
+    return Bad(Rule::kValueTooLarge, kMaxBytes, 0);
+  }
+  *bytes = stored.value();
+  return OkStatus();
+}
+
+void TensorStrides(const TensorInfo& t, int64_t strides[kMaxRank], int64_t* offset) {
+  *offset = 0;
+  if (t.layout != LayoutId::kChannelsLast) {
+    int64_t stride = 1;
+    for (int a = t.rank - 1; a >= 0; --a) {
+      strides[a] = stride;
+      stride *= t.dims[a];
+    }
+    return;
+  }
+  const int64_t channels = t.dims[1];
+  strides[1] = 1;
+  if (t.halo.empty()) {
+    int64_t stride = channels;
+    for (int a = t.rank - 1; a >= 2; --a) {
+      strides[a] = stride;
+      stride *= t.dims[a];
+    }
+    strides[0] = stride;
+    return;
+  }
+  const int64_t pitch = t.dims[3] + t.halo.gap;
+  strides[3] = channels;
+  strides[2] = pitch * channels;
+  strides[0] = (t.halo.gap + (t.dims[2] + t.halo.top + t.halo.bottom) * pitch) * channels;
+  *offset = (t.halo.gap + t.halo.top * pitch) * channels;
+}
+
+int64_t ElementOffset(const TensorInfo& t, const int64_t* index) {
+  switch (t.layout) {
+    case LayoutId::kDense:
+    case LayoutId::kChannelsLast: {
+      int64_t strides[kMaxRank];
+      int64_t at;
+      TensorStrides(t, strides, &at);
+      for (int a = 0; a < t.rank; ++a) at += index[a] * strides[a];
+      return at;
+    }
+    case LayoutId::kGemmPanels16:
+      return (index[1] / kPanel * t.dims[0] + index[0]) * kPanel + index[1] % kPanel;
+    case LayoutId::kConvPanels16: {
+      const int64_t group_outputs = t.dims[0] / t.groups;
+      const int64_t group = index[0] / group_outputs;
+      const int64_t o = index[0] % group_outputs;
+      int64_t tap = 0;
+      for (int a = 2; a < t.rank; ++a) tap = tap * t.dims[a] + index[a];
+      const int64_t panel = group * CeilDiv(group_outputs, kPanel) + o / kPanel;
+      const int64_t k = tap * t.dims[1] + index[1];
+      return (panel * Taps(t) * t.dims[1] + k) * kPanel + o % kPanel;
+    }
+    case LayoutId::kDepthwiseTaps16: {
+      int64_t tap = 0;
+      for (int a = 2; a < t.rank; ++a) tap = tap * t.dims[a] + index[a];
+      return tap * RoundUp(t.dims[0], kPanel) + index[0];
+    }
+    case LayoutId::kLstmGates16: {
+      const int64_t hidden = t.dims[0];
+      const int64_t gate = index[1] / hidden;
+      const int64_t unit = index[1] % hidden;
+      return ((unit / kPanel * hidden + index[0]) * 4 + gate) * kPanel + unit % kPanel;
+    }
+  }
+  return 0;
+}
+
+}  // namespace floe
