@@ -14,7 +14,7 @@ _BRANCH = 0.6
 
 def options(parser):
     """Command line options of this recipe."""
-    parser.add_argument("--width", type=positive(float), default=1.0, help="the multiplier; channels stay multiples of 8")
+    parser.add_argument("--width", type=positive(float), default=1.0, help="multiplier; channels stay multiples of 8")
     parser.add_argument("--size", type=positive(int, 32), default=224, help="image height and width")
     parser.add_argument("--classes", type=positive(int), default=1000)
 
