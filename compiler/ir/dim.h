@@ -40,10 +40,13 @@ class Dim {
   static std::optional<Dim> Add(const Dim& a, const Dim& b);
   static std::optional<Dim> Sub(const Dim& a, const Dim& b);
   static std::optional<Dim> Mul(const Dim& a, const Dim& b);
-  // Exact division only: every coefficient and the constant are multiples of b's, b constant; or
+  // Exact division only: b is a constant that divides a's constant and every coefficient, or a is a
+  // whole multiple of b (the result is that number).
   static std::optional<Dim> DivExact(const Dim& a, const Dim& b);
+  // floor(a / divisor) where that is affine: every coefficient is a multiple of divisor > 0.
+  static std::optional<Dim> DivFloor(const Dim& a, int64_t divisor);
 
-  // Value range over the symbols' bounds.
+  // Value range over the symbols' bounds, saturating.
   int64_t Min(const std::vector<Symbol>& symbols) const;
   int64_t Max(const std::vector<Symbol>& symbols) const;
   int64_t Eval(const std::vector<int64_t>& symbol_values) const;
@@ -58,6 +61,14 @@ class Dim {
 };
 
 using Shape = std::vector<Dim>;
+
+// Whether the products of all dims are equal for every value of the symbols.
+bool SameCount(const Shape& a, const Shape& b);
+// The dim q with product(a) == q * product(b): what a Reshape's -1 stands for. Absent when it is
+// not affine, not whole, or product(b) is 0.
+std::optional<Dim> CountQuotient(const Shape& a, const Shape& b);
+// "[N,3,224,224]".
+std::string ShapeToString(const Shape& shape, const std::vector<Symbol>& symbols);
 
 }  // namespace floe::ir
 

@@ -12,6 +12,7 @@
 #define FLOE_COMPILER_IR_GRAPH_H_
 
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <list>
 #include <map>
@@ -38,8 +39,10 @@ class Tensor {
   // Allocates zeroed, 64-byte aligned storage, to be filled through mutable_data() before sharing.
   Tensor(DType dtype, std::vector<int64_t> dims);
   // Borrows `data` (64-byte alignment not required) for as long as `owner` lives.
-  Tensor(DType dtype, std::vector<int64_t> dims, const void* data, std::shared_ptr<const void> owner);
+  Tensor(DType dtype, std::vector<int64_t> dims, const void* data,
+         std::shared_ptr<const void> owner);
 
+  // Copies `values`, which are as many as the dims say; T is the dtype's C++ type.
   template <typename T>
   static Tensor Of(DType dtype, std::vector<int64_t> dims, std::span<const T> values);
 
@@ -49,13 +52,27 @@ class Tensor {
   int64_t bytes() const { return count() * DTypeSize(dtype_); }
   const void* data() const { return data_; }
   template <typename T>
-  const T* as() const { return static_cast<const T*>(data_); }
+  const T* as() const {
+    return static_cast<const T*>(data_);
+  }
   void* mutable_data();  // REQUIRES: made by the allocating constructor.
   template <typename T>
-  T* mutable_as() { return static_cast<T*>(mutable_data()); }
+  T* mutable_as() {
+    return static_cast<T*>(mutable_data());
+  }
+  // The same bytes under other dims. REQUIRES: an equal number of elements.
+  Tensor WithDims(std::vector<int64_t> dims) const;
   // Element i of an integer or bool tensor / of any tensor as double.
   int64_t IntAt(int64_t i) const;
   double DoubleAt(int64_t i) const;
+  // Writes element i, converted to the dtype (floats round to nearest even). REQUIRES: as
+  // mutable_data().
+  void SetInt(int64_t i, int64_t v);
+  void SetDouble(int64_t i, double v);
+  // Equal dtype, dims and bytes.
+  bool BytesEqual(const Tensor& other) const;
+  // Hash of dtype, dims and bytes; reads them all.
+  uint64_t ContentHash() const;
 
  private:
   DType dtype_ = DType::kNone;
@@ -63,6 +80,13 @@ class Tensor {
   const void* data_ = nullptr;
   std::shared_ptr<const void> owner_;
 };
+
+template <typename T>
+Tensor Tensor::Of(DType dtype, std::vector<int64_t> dims, std::span<const T> values) {
+  Tensor t(dtype, std::move(dims));
+  if (!values.empty()) std::memcpy(t.mutable_data(), values.data(), values.size_bytes());
+  return t;
+}
 
 // An attribute's value; which alternative is fixed by the op's row in ops.def.
 using Attr = std::variant<int64_t, double, std::vector<int64_t>, std::vector<double>>;
@@ -97,8 +121,8 @@ class Value {
   std::vector<int64_t> StaticShape() const;
   bool HasStaticShape() const;
 
-  // For small integer tensors whose content is known as dims (shape arithmetic), in row-major
-  // order. Set by shape inference.
+  // For small integer and bool tensors (at most 64 elements) whose content is known as dims (shape
+  // arithmetic), in row-major order. Set by shape inference and, for constants, by AddConstant.
   std::optional<std::vector<Dim>> content;
 
  private:
@@ -110,6 +134,7 @@ class Value {
   int output_index_ = 0;
   std::optional<Tensor> constant_;
   std::vector<Node*> users_;
+  std::list<std::unique_ptr<Value>>::iterator self_;
 };
 
 class Node {
@@ -122,9 +147,9 @@ class Node {
 
   // Attributes by name. Getters REQUIRE that the attribute is set and has that type.
   std::map<std::string, Attr, std::less<>> attrs;
-  int64_t Int(std::string_view name) const;
-  double Float(std::string_view name) const;
-  const std::vector<int64_t>& Ints(std::string_view name) const;
+  int64_t Int(std::string_view attr_name) const;
+  double Float(std::string_view attr_name) const;
+  const std::vector<int64_t>& Ints(std::string_view attr_name) const;
 
   // kPointwise: the region over inputs. kConv, kGemm, kMatMul: the epilogue; its operand i is input
   // `epilogue_begin` + i. kSoftmax: the prologue, likewise. Empty: none.
@@ -163,7 +188,7 @@ class Graph {
   void SetOutput(size_t index, Value* value);
 
   // Appends a node (or inserts it before `before`). Outputs are made untyped, named after
-  // `output_names` (made unique); shape inference types them.
+  // `output_names` (made unique; an empty name is an absent output); shape inference types them.
   Node* AddNode(OpId op, std::vector<Value*> inputs, std::vector<std::string> output_names,
                 Provenance provenance, Node* before = nullptr);
   void SetInput(Node* node, size_t index, Value* value);
@@ -171,8 +196,11 @@ class Graph {
   void RemoveOperandsFrom(Node* node, size_t index);  // Drops operands [index, end).
   // Redirects every use (graph outputs included) of `from` to `to`.
   void ReplaceAllUses(Value* from, Value* to);
-  // REQUIRES: the node's outputs have no users and are no graph outputs.
+  // Erases the node and its outputs. REQUIRES: they have no users and are no graph outputs.
   void Erase(Node* node);
+  // Drops one output of a node: it becomes absent. REQUIRES: it has no users and is no graph
+  // output.
+  void EraseOutput(Node* node, size_t index);
   void EraseUnusedConstants();
   bool IsOutput(const Value* value) const;
   void MoveBefore(Node* node, Node* before);
@@ -180,18 +208,21 @@ class Graph {
   // Nodes in order. Stable while others are added or erased.
   const std::list<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   std::vector<Node*> NodeList() const;  // A snapshot, for passes that edit.
-  const std::vector<std::unique_ptr<Value>>& values() const { return values_; }
+  // In the order in which they were made.
+  const std::list<std::unique_ptr<Value>>& values() const { return values_; }
   Value* FindValue(std::string_view value_name) const;
 
  private:
   std::string UniqueName(std::string wanted);
   Value* NewValue(std::string value_name);
+  void EraseValue(Value* value);
 
-  std::vector<std::unique_ptr<Value>> values_;
+  std::list<std::unique_ptr<Value>> values_;
   std::list<std::unique_ptr<Node>> nodes_;
   std::vector<Value*> inputs_;
   std::vector<Value*> outputs_;
   std::map<std::string, Value*, std::less<>> by_name_;
+  std::map<std::string, int, std::less<>> next_suffix_;  // For names that were taken.
 };
 
 // The attribute words of `node` in the order of ops.def (format/attrs.h). Missing ones are refused
