@@ -41,6 +41,8 @@ class Program {
                      Program* program);
 
   const ProgramView& view() const { return view_; }
+  // Private memory that it holds.
+  size_t copy_bytes() const { return copy_bytes_; }
 
  private:
   void Reset();
