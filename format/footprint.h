@@ -30,8 +30,8 @@ struct OpInfo {
 };
 
 struct Footprint {
-  // Scratch for each worker that runs tasks of the instruction, and state that Prepare fills at Bind
-  // and Run reads. Both 64-byte aligned.
+  // Scratch for each worker that runs tasks of the instruction, and state that Prepare fills at
+  // Bind and Run reads. Both 64-byte aligned.
   int64_t scratch_bytes = 0;
   int64_t state_bytes = 0;
   // Bit i: output 0 may share its storage exactly (same offset and bytes) with input i.

@@ -2,8 +2,8 @@
 //
 // Instructions of a method are numbered in execution order: a control instruction first, then its
 // blocks' bodies one after the other, then a closing number at which the blocks' results are copied
-// to the outputs (or back to a loop's params). So the two branches of an If share arena space, and a
-// loop's params and results never do: they are double-buffered.
+// to the outputs (or back to a loop's params). So the two branches of an If share arena space, and
+// a loop's params and results never do: they are double-buffered.
 #ifndef FLOE_FORMAT_LIVENESS_H_
 #define FLOE_FORMAT_LIVENESS_H_
 
@@ -16,8 +16,9 @@
 namespace floe {
 
 struct LiveRange {
-  uint32_t first = kNoIndex;  // Number of the writing instruction; kNoIndex: not used by the method.
-  uint32_t last = 0;          // Number of the last reader, inclusive.
+  uint32_t first =
+      kNoIndex;       // Number of the writing instruction; kNoIndex: not used by the method.
+  uint32_t last = 0;  // Number of the last reader, inclusive.
 };
 
 // Fills ranges[v] for every value that the method uses; a value that is an alias extends the range

@@ -14,7 +14,16 @@ enum class OpId : uint16_t {
 };
 
 enum class ReduceKind : uint8_t {
-  kSum, kMean, kMax, kMin, kProd, kL1, kL2, kLogSum, kLogSumExp, kSumSquare,
+  kSum,
+  kMean,
+  kMax,
+  kMin,
+  kProd,
+  kL1,
+  kL2,
+  kLogSum,
+  kLogSumExp,
+  kSumSquare,
 };
 enum class PadMode : uint8_t { kConstant, kReflect, kEdge, kWrap };
 enum class ScatterReduction : uint8_t { kNone, kAdd, kMul, kMax, kMin };

@@ -1,7 +1,7 @@
 // A program in memory: plain records, in the file's own numbering, with no FlatBuffers in sight.
 //
-// The writer takes a ProgramView (spans over vectors that the compiler filled), the reader gives one
-// (spans into its private copy of the metadata). Everything refers to everything by index:
+// The writer takes a ProgramView (spans over vectors that the compiler filled), the reader gives
+// one (spans into its private copy of the metadata). Everything refers to everything by index:
 //
 //   method -> block -> instructions -> operands -> values -> dims -> symbols
 //
@@ -79,7 +79,8 @@ struct Instruction {
   uint16_t input_count = 0;
   uint16_t output_count = 0;
   uint16_t block_count = 0;
-  uint32_t first_operand = 0;  // operands[...]: value indices, inputs then outputs; kNoIndex: absent.
+  uint32_t first_operand =
+      0;  // operands[...]: value indices, inputs then outputs; kNoIndex: absent.
   uint32_t first_attr = 0;
   uint32_t attr_count = 0;
   uint32_t first_code = 0;
@@ -106,7 +107,7 @@ struct MethodDef {
 
 struct StateDef {
   uint32_t name = 0;
-  uint32_t value = 0;      // Its dtype and (fixed) shape.
+  uint32_t value = 0;  // Its dtype and (fixed) shape.
   uint64_t bytes = 0;
   uint64_t init_offset = 0;  // In section kConstants; init_bytes 0: zeros, else equal to bytes.
   uint64_t init_bytes = 0;

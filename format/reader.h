@@ -53,8 +53,8 @@ class Program {
   ProgramView view_;
 };
 
-// The semantic half of Read, on a view whose table ranges need not be valid yet: every index, shape,
-// lifetime and arena overlap. `scratch` memory comes from `allocator` and is released.
+// The semantic half of Read, on a view whose table ranges need not be valid yet: every index,
+// shape, lifetime and arena overlap. `scratch` memory comes from `allocator` and is released.
 Status ValidateProgram(const ProgramView& program, const Limits& limits,
                        const FootprintTable& footprints, const Allocator& allocator);
 

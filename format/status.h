@@ -21,9 +21,9 @@ enum class Code : uint16_t {
   kFailedPrecondition = 6,  // Called in the wrong order, for example Run before Bind.
   kCancelled = 7,
   kDeadlineExceeded = 8,
-  kIo = 9,          // The operating system refused; Status::got is errno.
-  kOutOfRange = 10, // A value met at run time (an index) lies outside its range.
-  kInternal = 11,   // A bug in Floe.
+  kIo = 9,           // The operating system refused; Status::got is errno.
+  kOutOfRange = 10,  // A value met at run time (an index) lies outside its range.
+  kInternal = 11,    // A bug in Floe.
 };
 
 // Rule ids: one per thing that can be wrong, listed once in format/rules.def (id, name, text).
@@ -78,8 +78,8 @@ constexpr Status Error(Code code, Rule rule, int64_t expected = 0, int64_t got =
   return s;
 }
 
-#define FLOE_RETURN_IF_ERROR(expr)                              \
-  do {                                                          \
+#define FLOE_RETURN_IF_ERROR(expr)                                                     \
+  do {                                                                                 \
     if (::floe::Status floe_status_ = (expr); !floe_status_.ok()) return floe_status_; \
   } while (false)
 

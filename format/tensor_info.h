@@ -23,10 +23,10 @@ enum class LayoutId : uint8_t {
 const char* LayoutName(LayoutId layout);  // "?" if unknown.
 bool IsKnownLayout(uint8_t layout);
 
-// Border pixels of a channels-last rank-4 tensor. The image is one flat line of pixels: `gap` pixels
-// first, then `top` rows, the H image rows and `bottom` rows, each row of W + gap pixels. The gap
-// after row y-1 is both its right and row y's left halo. Pixel (y, x), with -top <= y < H + bottom
-// and -gap <= x < W + gap, is at pixel gap + (y + top) * (W + gap) + x.
+// Border pixels of a channels-last rank-4 tensor. The image is one flat line of pixels: `gap`
+// pixels first, then `top` rows, the H image rows and `bottom` rows, each row of W + gap pixels.
+// The gap after row y-1 is both its right and row y's left halo. Pixel (y, x), with -top <= y < H +
+// bottom and -gap <= x < W + gap, is at pixel gap + (y + top) * (W + gap) + x.
 struct Halo {
   uint8_t top = 0;
   uint8_t bottom = 0;
@@ -40,8 +40,8 @@ struct TensorInfo {
   DType dtype = DType::kNone;  // kNone: this optional operand is absent.
   LayoutId layout = LayoutId::kDense;
   uint8_t rank = 0;
-  Halo halo;            // Empty unless layout is kChannelsLast and rank is 4.
-  int32_t groups = 1;   // kConvPanels16 only.
+  Halo halo;           // Empty unless layout is kChannelsLast and rank is 4.
+  int32_t groups = 1;  // kConvPanels16 only.
   int64_t dims[kMaxRank] = {};
 
   constexpr bool present() const { return dtype != DType::kNone; }
