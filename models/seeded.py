@@ -26,11 +26,11 @@ NORMAL_UNIT = 1.0 / 37837.22686055164
 
 
 def tensor_seed(seed, name):
-    """The seed of the tensor `name` in a model made with `seed`: FNV-1a of the name, mixed with the seed."""
+    """The seed of the tensor `name` in a model made with `seed`: word 0 of FNV-1a(name) ^ seed * golden."""
     h = 0xCBF29CE484222325
     for byte in name.encode():
         h = ((h ^ byte) * 0x100000001B3) & _MASK
-    return (h ^ (seed * _GOLDEN)) & _MASK
+    return int(_words(h ^ (seed * _GOLDEN & _MASK), 0, 1)[0])
 
 
 def _words(seed, start, count):
