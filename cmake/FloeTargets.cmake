@@ -21,7 +21,8 @@ if(FLOE_COVERAGE)
 endif()
 
 # Code of format/, backends/ and runtime/: errors are values, no exceptions, no RTTI, and no
-# contraction of a * b + c into an FMA unless the source says fma.
+# contraction of a * b + c into an FMA unless the source says fma. Link it PRIVATE: the compiler and
+# the tests, which link these libraries, keep exceptions and RTTI.
 add_library(floe_lean INTERFACE)
 target_link_libraries(floe_lean INTERFACE floe_options)
 # UBSan's vptr check needs RTTI, which these folders do not have.
