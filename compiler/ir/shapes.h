@@ -11,8 +11,9 @@ namespace floe::ir {
 // Types the outputs of `node` from its (typed) inputs and, for integer tensors of at most 64
 // elements, their contents; sets Value::content where it is known (ShapeOf, constants, Concat,
 // Gather, Slice, Reshape, Add, Sub, Mul, Div, Cast, Where, Equal, Minimum, Maximum, ... of known
-// contents). Reshape, Expand, ConstantOfShape and Range have their result's type set by the front
-// end; the rule checks it. The error names op, node, operand shapes and what does not fit.
+// contents). Reshape, Expand, Slice, ConstantOfShape, Range and DimsOf (content too) have their
+// result's type set by their maker; the rule checks it. The error names op, node, operand shapes
+// and what does not fit.
 absl::Status InferNode(Graph& graph, Node& node);
 
 // InferNode over all nodes in order.

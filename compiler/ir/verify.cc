@@ -66,30 +66,6 @@ absl::Status CheckValue(const Graph& graph, const Value& value) {
   return absl::OkStatus();
 }
 
-absl::Status CheckAttrs(const Graph& graph, const Node& node) {
-  const auto specs = AttrSpecs(node.op());
-  for (const AttrSpec& spec : specs) {
-    const auto it = node.attrs.find(spec.name);
-    if (it == node.attrs.end()) {
-      return Bad(graph, node, absl::StrFormat("attribute '%s' is missing", spec.name));
-    }
-    if (it->second.index() != static_cast<size_t>(spec.type)) {
-      return Bad(
-          graph, node,
-          absl::StrFormat("attribute '%s' is not of type %s", spec.name, AttrTypeName(spec.type)));
-    }
-  }
-  if (node.attrs.size() != specs.size()) {
-    for (const auto& [name, attr] : node.attrs) {
-      const auto is_it = [&name = name](const AttrSpec& spec) { return spec.name == name; };
-      if (std::none_of(specs.begin(), specs.end(), is_it)) {
-        return Bad(graph, node, absl::StrFormat("attribute '%s' is unknown", name));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status CheckArity(const Graph& graph, const Node& node) {
   const OpInfoRow& row = OpRow(node.op());
   const size_t plain = node.code.empty() || node.op() == OpId::kPointwise
@@ -134,7 +110,8 @@ absl::Status CheckCode(const Graph& graph, const Node& node) {
 
 // Everything about one node but the order of definitions.
 absl::Status CheckNode(const Graph& graph, const Node& node) {
-  for (absl::Status (*check)(const Graph&, const Node&) : {CheckArity, CheckAttrs, CheckCode}) {
+  for (absl::Status (*check)(const Graph&, const Node&) :
+       {CheckArity, CheckAttributes, CheckCode}) {
     if (absl::Status s = check(graph, node); !s.ok()) return s;
   }
   bool any_output = false;
@@ -150,6 +127,30 @@ absl::Status CheckNode(const Graph& graph, const Node& node) {
 }
 
 }  // namespace
+
+absl::Status CheckAttributes(const Graph& graph, const Node& node) {
+  const auto specs = AttrSpecs(node.op());
+  for (const AttrSpec& spec : specs) {
+    const auto it = node.attrs.find(spec.name);
+    if (it == node.attrs.end()) {
+      return Bad(graph, node, absl::StrFormat("attribute '%s' is missing", spec.name));
+    }
+    if (it->second.index() != static_cast<size_t>(spec.type)) {
+      return Bad(
+          graph, node,
+          absl::StrFormat("attribute '%s' is not of type %s", spec.name, AttrTypeName(spec.type)));
+    }
+  }
+  if (node.attrs.size() != specs.size()) {
+    for (const auto& [name, attr] : node.attrs) {
+      const auto is_it = [&name = name](const AttrSpec& spec) { return spec.name == name; };
+      if (std::none_of(specs.begin(), specs.end(), is_it)) {
+        return Bad(graph, node, absl::StrFormat("attribute '%s' is unknown", name));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status Verify(const Graph& graph) {
   if (absl::Status s = CheckSymbols(graph); !s.ok()) return s;

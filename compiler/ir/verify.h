@@ -15,6 +15,9 @@ namespace floe::ir {
 // not re-infer shapes. The error names the node, its op and the value. O(nodes + operands).
 absl::Status Verify(const Graph& graph);
 
+// Exactly the attributes of the op's row, each of its type. Part of Verify and of InferNode.
+absl::Status CheckAttributes(const Graph& graph, const Node& node);
+
 // "f32[N,3,224,224]".
 std::string TypeToString(const Graph& graph, const Value& value);
 

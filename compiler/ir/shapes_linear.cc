@@ -1,0 +1,194 @@
+// Shape rules of matrix products, convolutions and pooling.
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "compiler/ir/shape_rules.h"
+
+namespace floe::ir {
+namespace {
+
+absl::Status SameFloat(const Inference& n, size_t count) {
+  FLOE_TRY(n.NeedFloat(0));
+  for (size_t i = 1; i < count; ++i) {
+    if (n.has(i) && n.dtype(i) != n.dtype(0)) {
+      return n.Fail(absl::StrFormat("operand %d is %s, x is %s", i, DTypeName(n.dtype(i)),
+                                    DTypeName(n.dtype(0))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MatMul(const Inference& n) {
+  if (n.dtype(0) != n.dtype(1)) return n.Fail("operands have two dtypes");
+  if (n.rank(0) < 2 || n.rank(1) < 2) return n.Fail("an operand has a rank below 2");
+  const Shape& a = n.shape(0);
+  const Shape& b = n.shape(1);
+  if (a[a.size() - 1] != b[b.size() - 2]) {
+    return n.Fail(absl::StrFormat("inner sizes %s and %s differ",
+                                  a[a.size() - 1].ToString(n.graph.symbols),
+                                  b[b.size() - 2].ToString(n.graph.symbols)));
+  }
+  absl::StatusOr<Shape> shape =
+      BroadcastShapes(n.graph, Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2));
+  if (!shape.ok()) return n.Fail("batch axes: " + std::string(shape.status().message()));
+  shape->push_back(a[a.size() - 2]);
+  shape->push_back(b[b.size() - 1]);
+  return n.Set(0, n.dtype(0), *std::move(shape));
+}
+
+absl::Status Gemm(const Inference& n) {
+  FLOE_TRY(n.NeedRank(0, 2));
+  FLOE_TRY(n.NeedRank(1, 2));
+  const size_t ta = n.node.Int("trans_a") != 0 ? 1 : 0;
+  const size_t tb = n.node.Int("trans_b") != 0 ? 1 : 0;
+  if (n.dtype(0) != n.dtype(1)) return n.Fail("operands have two dtypes");
+  if (n.shape(0)[1 - ta] != n.shape(1)[tb]) return n.Fail("inner sizes differ");
+  Shape shape = {n.shape(0)[ta], n.shape(1)[1 - tb]};
+  if (n.has(2)) {
+    absl::StatusOr<Shape> both = BroadcastShapes(n.graph, shape, n.shape(2));
+    if (n.dtype(2) != n.dtype(0) || !both.ok() || *both != shape) {
+      return n.Fail("c does not broadcast to " + n.Text(shape));
+    }
+  }
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+// Numbers of a sliding window on one axis, all checked.
+struct Window {
+  int64_t kernel, stride, begin, end, dilation;
+};
+
+absl::StatusOr<Window> WindowOf(const Inference& n, size_t axis, const Dim& kernel) {
+  const size_t spatial = n.node.Ints("strides").size();
+  if (!kernel.is_constant()) return n.Fail("the kernel's size is no number");
+  const Window w = {kernel.constant(), n.node.Ints("strides")[axis], n.node.Ints("pads")[axis],
+                    n.node.Ints("pads")[axis + spatial], n.node.Ints("dilations")[axis]};
+  constexpr int64_t kLimit = 1 << 30;
+  if (w.kernel < 1 || w.stride < 1 || w.dilation < 1 || w.begin < 0 || w.end < 0 ||
+      std::max({w.kernel, w.stride, w.dilation, w.begin, w.end}) > kLimit) {
+    return n.Fail(absl::StrFormat("axis %d: kernel %d, stride %d, dilation %d, pads %d and %d",
+                                  axis, w.kernel, w.stride, w.dilation, w.begin, w.end));
+  }
+  return w;
+}
+
+absl::Status NeedSpatialCounts(const Inference& n, size_t spatial) {
+  FLOE_TRY(n.NeedCount("strides", spatial));
+  FLOE_TRY(n.NeedCount("pads", 2 * spatial));
+  return n.NeedCount("dilations", spatial);
+}
+
+// Number of windows on an axis of `size`.
+absl::StatusOr<Dim> WindowCount(const Inference& n, const Dim& size, const Window& w, bool ceil) {
+  const int64_t extent = (w.kernel - 1) * w.dilation + 1;
+  const std::optional<Dim> room = Dim::Add(size, w.begin + w.end - extent);
+  const std::optional<Dim> rounded = room ? Dim::Add(*room, ceil ? w.stride - 1 : 0) : std::nullopt;
+  const std::optional<Dim> quotient = rounded ? Dim::DivFloor(*rounded, w.stride) : std::nullopt;
+  std::optional<Dim> count = quotient ? Dim::Add(*quotient, 1) : std::nullopt;
+  if (count && ceil) {
+    // A last window that would start behind the image and its left padding is dropped.
+    const std::optional<Dim> start = Dim::Mul(*quotient, w.stride);
+    const std::optional<Dim> over = start ? Dim::Sub(*start, size) : std::nullopt;
+    if (!over ||
+        (over->Min(n.graph.symbols) >= w.begin) != (over->Max(n.graph.symbols) >= w.begin)) {
+      count = std::nullopt;
+    } else if (over->Min(n.graph.symbols) >= w.begin) {
+      count = quotient;
+    }
+  }
+  if (!count) {
+    return n.Fail(absl::StrFormat(
+        "the result's size is not affine in the symbols for size %s and stride %d; make this "
+        "dimension a number",
+        size.ToString(n.graph.symbols), w.stride));
+  }
+  if (room->Max(n.graph.symbols) < 0) {
+    return n.Fail(absl::StrFormat("the window (%d) is larger than the padded image (%s)", extent,
+                                  size.ToString(n.graph.symbols)));
+  }
+  return *count;
+}
+
+absl::Status NeedChannels(const Inference& n, size_t spatial) {
+  FLOE_TRY(SameFloat(n, 3));
+  FLOE_TRY(n.NeedRank(1, n.rank(0)));
+  return NeedSpatialCounts(n, spatial);
+}
+
+absl::Status Conv(const Inference& n) {
+  if (n.rank(0) < 3) return n.Fail("x has a rank below 3");
+  const size_t spatial = n.rank(0) - 2;
+  FLOE_TRY(NeedChannels(n, spatial));
+  const Shape& x = n.shape(0);
+  const Shape& w = n.shape(1);
+  const int64_t groups = n.node.Int("groups");
+  const std::optional<Dim> channels = groups < 1 ? std::nullopt : Dim::Mul(w[1], groups);
+  if (!channels || x[1] != *channels || !Dim::DivExact(w[0], groups)) {
+    return n.Fail(absl::StrFormat("x has %s channels, the filter %s takes %s in %d groups",
+                                  x[1].ToString(n.graph.symbols), n.Text(w),
+                                  w[1].ToString(n.graph.symbols), groups));
+  }
+  FLOE_TRY(n.NeedShape(2, {w[0]}));
+  Shape shape = {x[0], w[0]};
+  for (size_t i = 0; i < spatial; ++i) {
+    FLOE_TRY_ASSIGN(const Window window, WindowOf(n, i, w[i + 2]));
+    FLOE_TRY_ASSIGN(const Dim size, WindowCount(n, x[i + 2], window, false));
+    shape.push_back(size);
+  }
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+absl::Status ConvTranspose(const Inference& n) {
+  if (n.rank(0) < 3) return n.Fail("x has a rank below 3");
+  const size_t spatial = n.rank(0) - 2;
+  FLOE_TRY(NeedChannels(n, spatial));
+  FLOE_TRY(n.NeedCount("output_padding", spatial));
+  const Shape& x = n.shape(0);
+  const Shape& w = n.shape(1);
+  const int64_t groups = n.node.Int("groups");
+  const std::optional<Dim> channels = groups < 1 ? std::nullopt : Dim::Mul(w[1], groups);
+  if (!channels || x[1] != w[0] || !Dim::DivExact(w[0], groups)) {
+    return n.Fail("the filter does not fit x's channels");
+  }
+  FLOE_TRY(n.NeedShape(2, {*channels}));
+  Shape shape = {x[0], *channels};
+  for (size_t i = 0; i < spatial; ++i) {
+    FLOE_TRY_ASSIGN(const Window window, WindowOf(n, i, w[i + 2]));
+    const std::optional<Dim> steps = Dim::Sub(x[i + 2], 1);
+    const std::optional<Dim> way = steps ? Dim::Mul(*steps, window.stride) : std::nullopt;
+    const int64_t rest = (window.kernel - 1) * window.dilation + 1 - window.begin - window.end +
+                         n.node.Ints("output_padding")[i];
+    const std::optional<Dim> size = way ? Dim::Add(*way, rest) : std::nullopt;
+    if (!size) return n.Fail("the result is too large");
+    shape.push_back(*size);
+  }
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+absl::Status Pool(const Inference& n) {
+  if (n.rank(0) < 3) return n.Fail("x has a rank below 3");
+  const size_t spatial = n.rank(0) - 2;
+  FLOE_TRY(NeedSpatialCounts(n, spatial));
+  FLOE_TRY(n.NeedCount("kernel", spatial));
+  const bool ceil = n.node.Int("ceil_mode") != 0;
+  Shape shape = {n.shape(0)[0], n.shape(0)[1]};
+  for (size_t i = 0; i < spatial; ++i) {
+    FLOE_TRY_ASSIGN(const Window window, WindowOf(n, i, n.node.Ints("kernel")[i]));
+    FLOE_TRY_ASSIGN(const Dim size, WindowCount(n, n.shape(0)[i + 2], window, ceil));
+    shape.push_back(size);
+  }
+  FLOE_TRY(n.Set(1, DType::kI64, shape));
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+constexpr ShapeRuleRow kRows[] = {
+    {OpId::kMatMul, MatMul}, {OpId::kGemm, Gemm},
+    {OpId::kConv, Conv},     {OpId::kConvTranspose, ConvTranspose},
+    {OpId::kMaxPool, Pool},  {OpId::kAvgPool, Pool},
+};
+
+}  // namespace
+
+std::span<const ShapeRuleRow> LinearRules() { return kRows; }
+
+}  // namespace floe::ir
