@@ -1,0 +1,94 @@
+#include "compiler/lower/compile.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "backends/registry.h"
+#include "compiler/lower/lowered.h"
+#include "compiler/lower/select.h"
+#include "format/allocator.h"
+#include "format/reader.h"
+
+namespace floe::lower {
+namespace {
+
+// Every golden must fit the method: a file whose own check cannot pass is worse than none.
+absl::Status AddGoldens(const ir::Graph& graph, const std::vector<Golden>& goldens,
+                        LoweredProgram* program) {
+  for (const Golden& golden : goldens) {
+    if (golden.inputs.size() != graph.inputs().size() ||
+        golden.outputs.size() != graph.outputs().size()) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "a golden has %d inputs and %d outputs, the model has %d and %d", golden.inputs.size(),
+          golden.outputs.size(), graph.inputs().size(), graph.outputs().size()));
+    }
+    for (size_t i = 0; i < golden.inputs.size(); ++i) {
+      if (golden.inputs[i].dtype() != graph.inputs()[i]->dtype()) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "the golden for input '%s' is %s, the model takes %s", graph.inputs()[i]->name(),
+            DTypeName(golden.inputs[i].dtype()), DTypeName(graph.inputs()[i]->dtype())));
+      }
+    }
+    program->AddGolden(golden.inputs, golden.outputs, golden.rtol, golden.atol);
+  }
+  return absl::OkStatus();
+}
+
+void FillReport(const LoweredProgram& program, CompileReport* report) {
+  const ProgramView view = program.View();
+  for (const Explanation& e : program.explanations) {
+    const Instruction& i = view.instructions[e.instruction];
+    const KernelRow* row = FindKernel(i.kernel);
+    const std::string line = absl::StrFormat(
+        "%4d  %-16s %-16s %s  %s", e.instruction, row == nullptr ? "?" : row->name,
+        OpRow(static_cast<OpId>(i.op)).name, std::string(view.String(i.name)), e.text);
+    report->kernels.push_back(line);
+    if (i.kernel == static_cast<uint32_t>(KernelId::kGeneric)) report->fallbacks.push_back(line);
+  }
+  for (const BucketDef& b : program.buckets) {
+    report->arena_bytes = std::max(report->arena_bytes, b.arena_bytes);
+    report->scratch_bytes = std::max(report->scratch_bytes, b.scratch_bytes);
+  }
+  for (const auto& section : view.sections) report->constant_bytes += section.size();
+  report->instructions = view.instructions.size();
+}
+
+}  // namespace
+
+absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& options,
+                     WriteSink sink, void* self, CompileReport* report) {
+  if (absl::Status s =
+          passes::RunPasses(*graph, passes::StandardPipeline(), options.passes, report->passes);
+      !s.ok()) {
+    return s;
+  }
+  auto selected = SelectKernels(*graph, options.method);
+  if (!selected.ok()) return selected.status();
+  LoweredProgram& program = **selected;
+  if (absl::Status s = AddGoldens(*graph, options.goldens, &program); !s.ok()) return s;
+  graph.reset();  // The weights that packing still needs are held by the program.
+  program.LayOutConstants();
+  if (absl::Status s = PlanMemory(options.plan, &program); !s.ok()) return s;
+  FillReport(program, report);
+
+  const ProgramView view = program.View();
+  if (const Status s = ValidateProgram(view, Limits{}, KernelFootprints(), DefaultAllocator());
+      !s.ok()) {
+    const std::string node = s.instruction < view.instructions.size()
+                                 ? std::string(view.String(view.instructions[s.instruction].name))
+                                 : "";
+    return absl::InternalError(absl::StrFormat(
+        "the compiled program does not validate: %s: %s (instruction %d '%s', value %d, operand "
+        "%d, expected %d, got %d)",
+        RuleName(s.rule), RuleText(s.rule), static_cast<int>(s.instruction), node,
+        static_cast<int>(s.value), static_cast<int>(s.operand), s.expected, s.got));
+  }
+  if (const Status s = WriteProgram(view, sink, self); !s.ok()) {
+    return s.code == Code::kIo
+               ? absl::UnavailableError("writing the program failed")
+               : absl::ResourceExhaustedError(absl::StrFormat("%s", RuleText(s.rule)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace floe::lower

@@ -1,0 +1,270 @@
+#include "compiler/lower/lowered.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "compiler/lower/pack.h"
+#include "format/checked.h"
+
+namespace floe::lower {
+
+AlignedBytes::AlignedBytes(size_t bytes) : bytes_(bytes) {
+  if (bytes == 0) return;
+  void* p = std::aligned_alloc(
+      kAlignment, static_cast<size_t>(RoundUp(static_cast<int64_t>(bytes), kAlignment)));
+  if (p == nullptr) throw std::bad_alloc();
+  data_.reset(static_cast<uint8_t*>(p));
+}
+
+void AlignedBytes::Free::operator()(uint8_t* p) const { std::free(p); }
+
+LoweredProgram::LoweredProgram(const ir::Graph& graph) : symbols_(graph.symbols) {
+  producer_ = "floec 0.1.0";
+  string_offsets_.push_back(0);
+  String("");
+  for (const ir::Symbol& s : symbols_) {
+    symbol_defs_.push_back({String(s.name), 0, s.min, s.max, s.multiple});
+  }
+}
+
+uint32_t LoweredProgram::String(std::string_view text) {
+  const auto found = string_index_.find(text);
+  if (found != string_index_.end()) return found->second;
+  const auto id = static_cast<uint32_t>(string_offsets_.size() - 1);
+  strings_.insert(strings_.end(), text.begin(), text.end());
+  string_offsets_.push_back(static_cast<uint32_t>(strings_.size()));
+  string_index_.emplace(std::string(text), id);
+  return id;
+}
+
+uint32_t LoweredProgram::Dim(const ir::Dim& dim) {
+  const auto key = std::make_pair(dim.constant(), dim.terms());
+  const auto found = dim_index_.find(key);
+  if (found != dim_index_.end()) return found->second;
+  const auto id = static_cast<uint32_t>(dims_.size());
+  dims_.push_back({dim.constant(), static_cast<uint32_t>(terms_.size()),
+                   static_cast<uint32_t>(dim.terms().size())});
+  for (const auto& [symbol, coefficient] : dim.terms()) terms_.push_back({symbol, 0, coefficient});
+  dim_index_.emplace(key, id);
+  return id;
+}
+
+ValueId LoweredProgram::AddValue(std::string_view name, DType dtype, const ir::Shape& shape,
+                                 LayoutId layout, Halo halo) {
+  ValueDef v;
+  v.name = String(name);
+  v.dtype = static_cast<uint8_t>(dtype);
+  v.layout = static_cast<uint8_t>(layout);
+  v.rank = static_cast<uint8_t>(shape.size());
+  v.first_dim = static_cast<uint32_t>(value_dims_.size());
+  v.halo_top = halo.top;
+  v.halo_bottom = halo.bottom;
+  v.halo_gap = halo.gap;
+  for (const ir::Dim& d : shape) value_dims_.push_back(Dim(d));
+  values_.push_back(v);
+  shapes_.push_back(shape);
+  return static_cast<ValueId>(values_.size() - 1);
+}
+
+TensorInfo LoweredProgram::InfoAt(ValueId id, const std::vector<int64_t>& symbol_values) const {
+  const ValueDef& v = values_[id];
+  TensorInfo info;
+  info.dtype = static_cast<DType>(v.dtype);
+  info.layout = static_cast<LayoutId>(v.layout);
+  info.rank = v.rank;
+  info.halo = {v.halo_top, v.halo_bottom, v.halo_gap};
+  info.groups = v.groups;
+  for (size_t i = 0; i < shapes_[id].size(); ++i) {
+    info.dims[i] = shapes_[id][i].Eval(symbol_values);
+  }
+  return info;
+}
+
+ValueId LoweredProgram::AddConstant(std::string_view name, const ir::Tensor& tensor, bool index) {
+  const ir::Shape shape(tensor.dims().begin(), tensor.dims().end());
+  const ValueId id = AddValue(name, tensor.dtype(), shape);
+  values_[id].storage = static_cast<uint8_t>(index ? Storage::kIndex : Storage::kConstant);
+  values_[id].link = static_cast<uint32_t>(index ? SectionKind::kIndices : SectionKind::kConstants);
+  pending_.push_back({id, tensor, false});
+  return id;
+}
+
+ValueId LoweredProgram::AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
+                                  const std::vector<int64_t>& dims, int groups, bool transposed) {
+  const ValueId id = AddValue(name, DType::kF32, ir::Shape(dims.begin(), dims.end()), layout);
+  values_[id].storage = static_cast<uint8_t>(Storage::kConstant);
+  values_[id].link = static_cast<uint32_t>(SectionKind::kPackedWeights);
+  values_[id].groups = groups;
+  pending_.push_back({id, tensor, transposed});
+  return id;
+}
+
+ValueId LoweredProgram::AddAlias(std::string_view name, ValueId of, const ir::Shape& shape) {
+  const ValueId root = Root(of);
+  const ValueId id = AddValue(name, static_cast<DType>(values_[root].dtype), shape);
+  values_[id].storage = static_cast<uint8_t>(Storage::kAlias);
+  values_[id].link = root;
+  return id;
+}
+
+ValueId LoweredProgram::AddDims(std::string_view name, const ir::Shape& shape,
+                                const std::vector<ir::Dim>& content) {
+  const ValueId id = AddValue(name, DType::kI64, shape);
+  values_[id].storage = static_cast<uint8_t>(Storage::kDims);
+  values_[id].offset = value_dims_.size();
+  for (const ir::Dim& d : content) value_dims_.push_back(Dim(d));
+  return id;
+}
+
+ValueId LoweredProgram::Root(ValueId id) const {
+  const ValueDef& v = values_[id];
+  return v.storage == static_cast<uint8_t>(Storage::kAlias) ? v.link : id;
+}
+
+uint32_t LoweredProgram::AddInstruction(const InstructionSpec& spec) {
+  Instruction i;
+  i.kernel = spec.kernel;
+  i.op = static_cast<uint16_t>(spec.op);
+  i.input_count = static_cast<uint16_t>(spec.inputs.size());
+  i.output_count = static_cast<uint16_t>(spec.outputs.size());
+  i.first_operand = static_cast<uint32_t>(operands_.size());
+  operands_.insert(operands_.end(), spec.inputs.begin(), spec.inputs.end());
+  operands_.insert(operands_.end(), spec.outputs.begin(), spec.outputs.end());
+  i.first_attr = static_cast<uint32_t>(attrs_.size());
+  i.attr_count = static_cast<uint32_t>(spec.attrs.size());
+  attrs_.insert(attrs_.end(), spec.attrs.begin(), spec.attrs.end());
+  i.first_code = static_cast<uint32_t>(code_.size());
+  i.code_count = static_cast<uint32_t>(spec.code.size());
+  code_.insert(code_.end(), spec.code.begin(), spec.code.end());
+  i.name = String(spec.name);
+  const auto index = static_cast<uint32_t>(instructions_.size());
+  instructions_.push_back(i);
+  sources_.push_back(spec.source);
+  explanations.push_back({index, spec.why});
+  return index;
+}
+
+void LoweredProgram::SetMethod(std::string_view name, std::vector<ValueId> inputs,
+                               std::vector<ValueId> outputs) {
+  BlockDef block;
+  block.instruction_count = static_cast<uint32_t>(instructions_.size());
+  block.first_param = static_cast<uint32_t>(block_values_.size());
+  block.param_count = static_cast<uint32_t>(inputs.size());
+  block_values_.insert(block_values_.end(), inputs.begin(), inputs.end());
+  block.first_result = static_cast<uint32_t>(block_values_.size());
+  block.result_count = static_cast<uint32_t>(outputs.size());
+  block_values_.insert(block_values_.end(), outputs.begin(), outputs.end());
+  blocks_.push_back(block);
+  MethodDef method;
+  method.name = String(name);
+  method.block = static_cast<uint32_t>(blocks_.size() - 1);
+  methods_.push_back(method);
+}
+
+void LoweredProgram::LayOutConstants() {
+  int64_t sizes[kSectionKinds] = {};
+  const std::vector<int64_t> no_symbols(symbols_.size(), 0);
+  for (const PendingConstant& c : pending_) {
+    ValueDef& v = values_[c.value];
+    int64_t bytes = 0;
+    if (!TensorBytes(InfoAt(c.value, no_symbols), &bytes).ok())
+      bytes = 0;  // Refused by validation.
+    v.offset = static_cast<uint64_t>(sizes[v.link]);
+    v.bytes = static_cast<uint64_t>(bytes);
+    sizes[v.link] = RoundUp(sizes[v.link] + bytes, kAlignment);
+  }
+  for (uint32_t kind = 0; kind < kSectionKinds; ++kind) {
+    if (sizes[kind] > 0) sections_[kind] = AlignedBytes(static_cast<size_t>(sizes[kind]));
+  }
+  for (PendingConstant& c : pending_) {
+    const ValueDef& v = values_[c.value];
+    uint8_t* to = sections_[v.link].data() + v.offset;
+    if (v.link == static_cast<uint32_t>(SectionKind::kPackedWeights)) {
+      PackWeights(InfoAt(c.value, no_symbols), c.source.as<float>(), c.transposed,
+                  reinterpret_cast<float*>(to));
+    } else if (v.bytes > 0) {
+      std::memcpy(to, c.source.data(), v.bytes);
+    }
+    const auto end = static_cast<int64_t>(v.offset + v.bytes);
+    std::memset(sections_[v.link].data() + end, 0,
+                static_cast<size_t>(RoundUp(end, kAlignment) - end));
+    c.source = ir::Tensor();  // Let go of the weights as soon as they are packed.
+  }
+  pending_.clear();
+  debug_map_ = DebugMap();
+}
+
+void LoweredProgram::AddGolden(const std::vector<ir::Tensor>& inputs,
+                               const std::vector<ir::Tensor>& outputs, double rtol, double atol) {
+  GoldenDef golden;
+  golden.first_tensor = static_cast<uint32_t>(golden_tensors_.size());
+  golden.tensor_count = static_cast<uint32_t>(inputs.size() + outputs.size());
+  golden.rtol = rtol;
+  golden.atol = atol;
+  for (int is_output = 0; is_output < 2; ++is_output) {
+    const std::vector<ir::Tensor>& tensors = is_output ? outputs : inputs;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      GoldenTensor t;
+      t.dtype = static_cast<uint8_t>(tensors[i].dtype());
+      t.rank = static_cast<uint8_t>(tensors[i].dims().size());
+      t.is_output = static_cast<uint8_t>(is_output);
+      t.position = static_cast<uint32_t>(i);
+      for (size_t d = 0; d < tensors[i].dims().size(); ++d) t.dims[d] = tensors[i].dims()[d];
+      t.offset = golden_bytes_.size();
+      t.bytes = static_cast<uint64_t>(tensors[i].bytes());
+      const auto* data = static_cast<const uint8_t*>(tensors[i].data());
+      golden_bytes_.insert(golden_bytes_.end(), data, data + t.bytes);
+      golden_bytes_.resize(
+          static_cast<size_t>(RoundUp(static_cast<int64_t>(golden_bytes_.size()), kAlignment)));
+      golden_tensors_.push_back(t);
+    }
+  }
+  goldens_.push_back(golden);
+}
+
+std::string LoweredProgram::DebugMap() const {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < instructions_.size(); ++i) {
+    nlohmann::ordered_json row;
+    row["instruction"] = i;
+    row["node"] = std::string(View().String(instructions_[i].name));
+    if (!sources_[i].empty()) row["source"] = sources_[i];
+    if (i < explanations.size() && !explanations[i].text.empty()) row["why"] = explanations[i].text;
+    rows.push_back(std::move(row));
+  }
+  // Names come from models: bytes that are no UTF-8 are replaced, never refused.
+  return rows.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+ProgramView LoweredProgram::View() const {
+  ProgramView p;
+  p.producer = producer_;
+  p.symbols = symbol_defs_;
+  p.terms = terms_;
+  p.dims = dims_;
+  p.value_dims = value_dims_;
+  p.values = values_;
+  p.instructions = instructions_;
+  p.operands = operands_;
+  p.attrs = attrs_;
+  p.code = code_;
+  p.block_values = block_values_;
+  p.blocks = blocks_;
+  p.methods = methods_;
+  p.buckets = buckets;
+  p.bucket_max = bucket_max;
+  p.arena_offsets = arena_offsets;
+  p.goldens = goldens_;
+  p.golden_tensors = golden_tensors_;
+  p.string_offsets = string_offsets_;
+  p.strings = strings_;
+  for (uint32_t kind = 0; kind < kSectionKinds; ++kind) p.sections[kind] = sections_[kind].span();
+  p.sections[static_cast<uint32_t>(SectionKind::kGoldens)] = golden_bytes_;
+  p.sections[static_cast<uint32_t>(SectionKind::kDebugMap)] = {
+      reinterpret_cast<const uint8_t*>(debug_map_.data()), debug_map_.size()};
+  return p;
+}
+
+}  // namespace floe::lower

@@ -1,0 +1,97 @@
+// Kernel selection: one IR node becomes one or a few instructions, and every value gets a layout.
+//
+// Values live in their home layout: dense (the IR's logical order) or channels-last, with the halo
+// that the convolutions that read them need. A consumer that wants the other layout gets a Copy,
+// made once for each value; so conversions happen only at the edges of channels-last regions.
+#ifndef FLOE_COMPILER_LOWER_SELECT_H_
+#define FLOE_COMPILER_LOWER_SELECT_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "backends/kernel.h"
+#include "compiler/ir/graph.h"
+#include "compiler/lower/lowered.h"
+
+namespace floe::lower {
+
+// Lowers all nodes and sets the program's method. `graph` is the pipeline's result (verified, types
+// inferred). The program has no arena plan and no constant offsets yet.
+absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& graph,
+                                                              const std::string& method_name);
+
+// The state of one lowering; the rules for the op families are its members, in select_*.cc.
+class Selector {
+ public:
+  Selector(const ir::Graph& graph, LoweredProgram* program) : graph_(graph), program_(*program) {}
+
+  absl::Status Run(const std::string& method_name);
+
+ private:
+  using Spec = LoweredProgram::InstructionSpec;
+  struct Home {
+    ValueId dense = kNoIndex;
+    ValueId channels_last = kNoIndex;
+  };
+
+  // --- select.cc: values and layouts
+  void FindHalos();
+  void FindAbsorbedTransposes();
+  absl::Status SelectNode(const ir::Node& node);
+  ValueId Dense(const ir::Value* value);
+  ValueId ChannelsLast(const ir::Value* value);
+  // The constant as a dense value of the given shape, made once for each (value, shape).
+  ValueId ConstantAs(const ir::Value* value, const std::vector<int64_t>& dims);
+  ValueId DefineDense(const ir::Value* value);
+  ValueId DefineChannelsLast(const ir::Value* value);
+  ValueId NewArenaValue(const std::string& name, DType dtype, const ir::Shape& shape,
+                        LayoutId layout = LayoutId::kDense, Halo halo = {});
+  void EmitCopy(ValueId from, ValueId to, const std::string& why);
+  bool PrefersChannelsLast(const ir::Value* value) const;
+  Spec SpecFor(const ir::Node& node, KernelId kernel, std::string why) const;
+  void Emit(Spec spec) { program_.AddInstruction(spec); }
+  absl::Status Finish(const std::string& method_name, std::vector<ValueId> inputs);
+
+  // --- select_nn.cc
+  bool CanLowerConv(const ir::Node& node, std::string* why_not) const;
+  absl::Status SelectConv(const ir::Node& node);
+  absl::Status SelectPool(const ir::Node& node);
+  absl::Status SelectGemm(const ir::Node& node, const ir::Value* weights);
+  bool HasConstantMatrix(const ir::Node& matmul) const;
+  absl::Status SelectMatMul(const ir::Node& node);
+  absl::Status SelectSoftmax(const ir::Node& node);
+  absl::Status SelectNorm(const ir::Node& node);
+  absl::Status SelectReduce(const ir::Node& node);
+  absl::Status SelectLstm(const ir::Node& node);
+  // The epilogue as kernels take it: the node's bias operand (if it is still one) comes first.
+  struct Epilogue {
+    std::vector<PwInstr> code;
+    std::vector<const ir::Value*> operands;
+  };
+  Epilogue EpilogueOf(const ir::Node& node, size_t bias_operand) const;
+
+  // --- select_shape.cc
+  absl::Status SelectMovement(const ir::Node& node);
+  absl::Status SelectPointwise(const ir::Node& node);
+  absl::Status SelectGeneric(const ir::Node& node, const std::string& why);
+
+  const ir::Graph& graph_;
+  LoweredProgram& program_;
+  std::map<const ir::Value*, Home> homes_;
+  std::map<const ir::Value*, Halo> halos_;
+  std::map<std::pair<const ir::Value*, std::vector<int64_t>>, ValueId> constants_;
+  // Transposes that a MatMul reads or writes through, and which are not run themselves.
+  std::set<const ir::Node*> absorbed_;
+  std::string current_;  // The node being lowered: the name of conversions made for it.
+};
+
+// "bias + relu", for --explain.
+std::string DescribeCode(const std::vector<PwInstr>& code);
+
+}  // namespace floe::lower
+
+#endif  // FLOE_COMPILER_LOWER_SELECT_H_
