@@ -1,0 +1,157 @@
+#include "bench/roofline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace floe::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::time_point from) {
+  return std::chrono::duration<double>(Clock::now() - from).count();
+}
+
+#if defined(__x86_64__)
+// Twelve independent chains hide the latency of 4 cycles at two FMAs a cycle. The registers are
+// named because GCC keeps arrays of vectors on the stack.
+__attribute__((target("avx512f"))) double FmaAvx512(int64_t steps) {
+  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
+                   : "xmm14", "xmm15");
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm0\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm1\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm2\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm3\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm4\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm5\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm6\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm7\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm8\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm9\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm10\n"
+        "vfmadd213ps %%zmm15, %%zmm14, %%zmm11\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11");
+  }
+  return 12.0 * 16 * 2 * static_cast<double>(steps);
+}
+
+__attribute__((target("avx2,fma"))) double FmaAvx2(int64_t steps) {
+  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
+                   : "xmm14", "xmm15");
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm0\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm1\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm2\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm3\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm4\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm5\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm6\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm7\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm8\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm9\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm10\n"
+        "vfmadd213ps %%ymm15, %%ymm14, %%ymm11\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11");
+  }
+  return 12.0 * 8 * 2 * static_cast<double>(steps);
+}
+
+// SSE2 has no FMA: a multiply and an add in independent chains.
+double MulAddSse2(int64_t steps) {
+  asm volatile("xorps %%xmm14, %%xmm14\n xorps %%xmm15, %%xmm15\n" ::: "xmm14", "xmm15");
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(
+        "mulps %%xmm14, %%xmm0\n addps %%xmm15, %%xmm6\n"
+        "mulps %%xmm14, %%xmm1\n addps %%xmm15, %%xmm7\n"
+        "mulps %%xmm14, %%xmm2\n addps %%xmm15, %%xmm8\n"
+        "mulps %%xmm14, %%xmm3\n addps %%xmm15, %%xmm9\n"
+        "mulps %%xmm14, %%xmm4\n addps %%xmm15, %%xmm10\n"
+        "mulps %%xmm14, %%xmm5\n addps %%xmm15, %%xmm11\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11");
+  }
+  return 12.0 * 4 * static_cast<double>(steps);
+}
+
+bool Has(const char* isa) {
+  if (std::strcmp(isa, "avx512") == 0) return __builtin_cpu_supports("avx512f");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+#endif
+
+std::string PickIsa(const std::string& isa) {
+#if defined(__x86_64__)
+  if ((isa.empty() || isa == "avx512") && Has("avx512")) return "avx512";
+  if (isa != "sse2" && Has("avx2")) return "avx2";
+  return "sse2";
+#else
+  return isa.empty() ? "plain" : isa;
+#endif
+}
+
+double FlopsOf(const std::string& isa, int64_t steps) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return FmaAvx512(steps);
+  if (isa == "avx2") return FmaAvx2(steps);
+  return MulAddSse2(steps);
+#else
+  volatile float a = 1.0f;
+  for (int64_t s = 0; s < steps; ++s) a = a * 0.999f + 1e-3f;
+  return 2.0 * static_cast<double>(steps);
+#endif
+}
+
+// Bytes per second of summing `bytes` bytes, best of `repeats` passes.
+double ReadBandwidth(size_t bytes, int repeats) {
+  auto* data = static_cast<uint64_t*>(std::aligned_alloc(4096, bytes));
+  if (data == nullptr) return 0;
+  std::memset(data, 1, bytes);
+  double best = 0;
+  volatile uint64_t sink = 0;
+  for (int r = 0; r < repeats; ++r) {
+    const auto start = Clock::now();
+    uint64_t sum[8] = {};
+    for (size_t i = 0; i + 8 <= bytes / 8; i += 8) {
+      for (size_t k = 0; k < 8; ++k) sum[k] += data[i + k];
+    }
+    for (const uint64_t s : sum) sink = sink + s;
+    best = std::max(best, static_cast<double>(bytes) / Seconds(start));
+  }
+  std::free(data);
+  return best;
+}
+
+}  // namespace
+
+double ProbeGflops(const std::string& isa) {
+  const std::string use = PickIsa(isa);
+  double best = 0;
+  for (int r = 0; r < 7; ++r) {
+    const auto start = Clock::now();
+    const double flops = FlopsOf(use, 1'000'000);
+    best = std::max(best, flops / Seconds(start) / 1e9);
+  }
+  return best;
+}
+
+Roofline ProbeRoofline(const std::string& isa) {
+  Roofline r;
+  r.isa = PickIsa(isa);
+  r.gflops = ProbeGflops(isa);
+  r.gbytes = ReadBandwidth(size_t{256} << 20, 3) / 1e9;
+  r.cache_gbytes = ReadBandwidth(size_t{256} << 10, 200) / 1e9;
+  return r;
+}
+
+}  // namespace floe::bench

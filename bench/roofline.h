@@ -1,0 +1,29 @@
+// bench/ measures: floe-bench runs compiled models, the microbenchmarks run kernels, and this probe
+// says what the machine can do, in the same process and minute, so that every figure can be given
+// as a share of it. compare_peers.py runs floe-bench against ONNX Runtime; compare_results.py tells
+// which differences between two result files are real.
+#ifndef FLOE_BENCH_ROOFLINE_H_
+#define FLOE_BENCH_ROOFLINE_H_
+
+#include <cstdint>
+#include <string>
+
+namespace floe::bench {
+
+struct Roofline {
+  double gflops = 0;        // fp32 FLOP/s (an FMA counts 2) of one thread, in 1e9.
+  double gbytes = 0;        // Read bandwidth of one thread from main memory, in 1e9 byte/s.
+  double cache_gbytes = 0;  // The same from a 256 KiB buffer (L2).
+  std::string isa;          // What the probe used.
+};
+
+// Best of several short runs: independent FMA chains in registers at the width of `isa` ("avx512",
+// "avx2", "sse2"; empty: the widest), and sums over 256 MiB and 256 KiB. Takes about 0.3 s.
+Roofline ProbeRoofline(const std::string& isa);
+
+// The FMA probe alone (about 30 ms), to bracket a measurement.
+double ProbeGflops(const std::string& isa);
+
+}  // namespace floe::bench
+
+#endif  // FLOE_BENCH_ROOFLINE_H_

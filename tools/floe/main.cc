@@ -1,0 +1,69 @@
+// floe: runs, shows and verifies compiled programs.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "tools/cli/exit_codes.h"
+#include "tools/floe/verbs.h"
+
+namespace {
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  floe run model.floe --in images.npz --out logits.npz --threads 2\n"
+    "  floe inspect model.floe\n"
+    "  floe inspect model.floe --format dot | dot -Tsvg > model.svg\n"
+    "  floe verify model.floe\n";
+
+int Inspect(const std::string& path, const std::string& format) {
+  const auto program = floe::cli::LoadProgram(path, /*verify_payload=*/false);
+  if (!program.ok()) return floe::cli::Fail("floe", program.status());
+  const std::string text = format == "json"  ? floe::cli::InspectJson(**program)
+                           : format == "dot" ? floe::cli::InspectDot(**program)
+                                             : floe::cli::InspectText(**program);
+  std::fputs(text.c_str(), stdout);
+  return floe::cli::kExitOk;
+}
+
+int Verify(const std::string& path) {
+  const auto program = floe::cli::LoadProgram(path, /*verify_payload=*/true);
+  if (!program.ok()) return floe::cli::Fail("floe", program.status());
+  std::printf("%s: valid, all checksums match\n", path.c_str());
+  return floe::cli::kExitOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs, shows and verifies Floe programs.", "floe");
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  floe::cli::RunFlags run_flags;
+  CLI::App* run = app.add_subcommand("run", "Run a program on arrays");
+  run->add_option("MODEL", run_flags.model, "The program (.floe)")->required();
+  run->add_option("--in", run_flags.in, "Inputs: .npz, .npy or .pb")->required();
+  run->add_option("--out", run_flags.out, "Outputs: .npz, or .npy for one")->required();
+  run->add_option("--threads", run_flags.threads, "Threads of one run")->check(CLI::Range(1, 256));
+  run->add_option("--backend", run_flags.backend, "cpu or reference")
+      ->check(CLI::IsMember({"cpu", "reference"}));
+  run->add_option("--isa", run_flags.isa, "Highest ISA to use: sse2, avx2, avx512");
+  std::string path;
+  std::string format = "text";
+  CLI::App* inspect = app.add_subcommand("inspect", "Show what is in a program");
+  inspect->add_option("MODEL", path, "The program (.floe)")->required();
+  inspect->add_option("--format", format, "text, json or dot")
+      ->check(CLI::IsMember({"text", "json", "dot"}));
+  inspect->add_flag_callback(
+      "--json", [&] { format = "json"; }, "The same as --format json");
+  CLI::App* verify = app.add_subcommand("verify", "Check structure and all checksums");
+  verify->add_option("MODEL", path, "The program (.floe)")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? floe::cli::kExitOk : floe::cli::kExitUsage;
+  }
+  if (run->parsed()) {
+    const absl::Status s = floe::cli::RunVerb(run_flags);
+    return s.ok() ? floe::cli::kExitOk : floe::cli::Fail("floe", s);
+  }
+  return inspect->parsed() ? Inspect(path, format) : Verify(path);
+}

@@ -1,0 +1,276 @@
+// floec: compiles a traced model into a Floe program.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "compiler/import/onnx/import.h"
+#include "compiler/ir/text.h"
+#include "compiler/lower/compile.h"
+#include "tools/cli/exit_codes.h"
+#include "tools/cli/files.h"
+#include "tools/cli/npy.h"
+#include "tools/cli/shape_flags.h"
+
+namespace {
+
+using floe::cli::Fail;
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  floec resnet50.onnx -o resnet50.floe\n"
+    "  floec bert.onnx -o bert.floe --dim N=1..8 --dim T=1..512:8 --explain\n"
+    "  floec check model.onnx\n";
+
+struct Flags {
+  std::string model;
+  std::string output;
+  std::vector<std::string> shapes, dims, buckets, print_after, goldens;
+  std::string like;
+  std::string target = "portable";
+  std::string precision = "fp32";
+  std::string accuracy = "default";
+  double golden_rtol = 1e-5;
+  double golden_atol = 1e-6;
+  bool explain = false;
+};
+
+// Says what is going on once a step has taken over a second, on terminals only.
+class Progress {
+ public:
+  void Step(const char* what) {
+    const auto now = std::chrono::steady_clock::now();
+    if (isatty(2) && last_ != nullptr && now - start_ > std::chrono::seconds(1)) {
+      std::fprintf(stderr, "floec: %s took %.1f s\n", last_,
+                   std::chrono::duration<double>(now - start_).count());
+    }
+    last_ = what;
+    start_ = now;
+  }
+
+ private:
+  const char* last_ = nullptr;
+  std::chrono::steady_clock::time_point start_;
+};
+
+absl::Status FillImportOptions(const Flags& flags, floe::onnx::ImportOptions* options) {
+  for (const std::string& text : flags.shapes) {
+    auto flag = floe::cli::ParseShapeFlag(text);
+    if (!flag.ok()) return flag.status();
+    auto& axes = options->shapes[flag->input];
+    for (const auto& axis : flag->axes) axes.push_back({axis.symbol, axis.size});
+  }
+  for (const std::string& text : flags.dims) {
+    auto flag = floe::cli::ParseDimFlag(text);
+    if (!flag.ok()) return flag.status();
+    options->dims[flag->symbol] = {flag->min, flag->max, flag->multiple};
+  }
+  if (flags.like.empty()) return absl::OkStatus();
+  auto arrays = floe::cli::ReadArrays(flags.like, uint64_t{8} << 30);
+  if (!arrays.ok()) return arrays.status();
+  for (const auto& [name, array] : *arrays) {
+    if (name.empty()) {
+      return absl::FailedPreconditionError(
+          "--like needs an .npz whose arrays are named after the model's inputs");
+    }
+    auto& axes = options->shapes[name];
+    axes.clear();
+    for (const int64_t d : array.dims) axes.push_back({"", d});
+  }
+  return absl::OkStatus();
+}
+
+floe::ir::Tensor TensorOf(const floe::cli::Array& array) {
+  floe::ir::Tensor t(array.dtype, array.dims);
+  if (!array.bytes.empty()) std::memcpy(t.mutable_data(), array.bytes.data(), array.bytes.size());
+  return t;
+}
+
+// An .npz with in/NAME and out/NAME for every input and output.
+absl::StatusOr<floe::lower::Golden> ReadGolden(const std::string& path,
+                                               const floe::ir::Graph& graph, const Flags& flags) {
+  auto arrays = floe::cli::ReadNpz(path, uint64_t{8} << 30);
+  if (!arrays.ok()) return arrays.status();
+  std::map<std::string, const floe::cli::Array*> by_name;
+  for (const auto& [name, array] : *arrays) by_name[name] = &array;
+  floe::lower::Golden golden;
+  golden.rtol = flags.golden_rtol;
+  golden.atol = flags.golden_atol;
+  const auto take = [&](const std::string& key, std::vector<floe::ir::Tensor>* to) {
+    const auto found = by_name.find(key);
+    if (found == by_name.end()) return false;
+    to->push_back(TensorOf(*found->second));
+    return true;
+  };
+  for (const floe::ir::Value* input : graph.inputs()) {
+    if (!take("in/" + input->name(), &golden.inputs)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("'%s' has no array 'in/%s'", path, input->name()));
+    }
+  }
+  for (const std::string& name : graph.output_names) {
+    if (!take("out/" + name, &golden.outputs)) {
+      return absl::InvalidArgumentError(absl::StrFormat("'%s' has no array 'out/%s'", path, name));
+    }
+  }
+  return golden;
+}
+
+absl::Status CheckModeFlags(const Flags& flags) {
+  if (flags.precision != "fp32") {
+    return absl::UnimplementedError(absl::StrFormat(
+        "--precision=%s is not supported by this release; use fp32", flags.precision));
+  }
+  if (flags.target != "portable" && flags.target != "native") {
+    return absl::UnimplementedError(absl::StrFormat(
+        "--target=%s is not supported by this release; use portable (one file for every CPU)",
+        flags.target));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CompileTo(const Flags& flags) {
+  if (absl::Status s = CheckModeFlags(flags); !s.ok()) return s;
+  floe::onnx::ImportOptions import_options;
+  if (absl::Status s = FillImportOptions(flags, &import_options); !s.ok()) return s;
+  floe::lower::CompileOptions options;
+  for (const std::string& text : flags.buckets) {
+    auto flag = floe::cli::ParseBucketFlag(text);
+    if (!flag.ok()) return flag.status();
+    options.plan.buckets[flag->first] = flag->second;
+  }
+  std::set<std::string> print_after(flags.print_after.begin(), flags.print_after.end());
+  for (const std::string& name : print_after) {
+    bool known = name == "all";
+    std::string names;
+    for (const auto& pass : floe::passes::StandardPipeline()) {
+      known = known || name == pass.name;
+      names += std::string(" ") + pass.name;
+    }
+    if (!known) {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("--print-after=%s: there is no such pass; passes:%s", name, names));
+    }
+  }
+  options.passes.after = [&](const char* pass, const floe::ir::Graph& graph) {
+    if (print_after.count(pass) + print_after.count("all") == 0) return;
+    std::printf("// after %s\n%s\n", pass, floe::ir::ToText(graph).c_str());
+  };
+  Progress progress;
+  progress.Step("reading the model");
+  auto graph = floe::onnx::ImportOnnx(flags.model, import_options);
+  if (!graph.ok()) return graph.status();
+  for (const std::string& path : flags.goldens) {
+    auto golden = ReadGolden(path, **graph, flags);
+    if (!golden.ok()) return golden.status();
+    options.goldens.push_back(*std::move(golden));
+  }
+  auto file = floe::cli::AtomicFile::Open(flags.output);
+  if (!file.ok()) return file.status();
+  struct Sink {
+    floe::cli::AtomicFile* file;
+    absl::Status status;
+    uint64_t bytes = 0;
+  } sink{file->get(), absl::OkStatus(), 0};
+  const auto write = [](void* self, const void* data, size_t bytes) {
+    auto* s = static_cast<Sink*>(self);
+    s->status = s->file->Write(data, bytes);
+    s->bytes += bytes;
+    return s->status.ok();
+  };
+  progress.Step("compiling");
+  floe::lower::CompileReport report;
+  absl::Status status = floe::lower::Compile(*std::move(graph), options, write, &sink, &report);
+  if (!sink.status.ok()) return sink.status;  // Says which file and why.
+  if (!status.ok()) return status;
+  progress.Step("flushing");
+  if (absl::Status s = (*file)->Commit(); !s.ok()) return s;
+  progress.Step("");
+  if (flags.explain) {
+    for (const std::string& line : report.passes.lines) std::printf("pass    %s\n", line.c_str());
+    for (const std::string& line : report.kernels) std::printf("kernel  %s\n", line.c_str());
+  }
+  std::fprintf(stderr,
+               "floec: wrote %s: %.2f MiB, %zu instructions, arena %.2f MiB, %zu on the reference "
+               "kernel%s\n",
+               flags.output.c_str(), static_cast<double>(sink.bytes) / 1048576, report.instructions,
+               static_cast<double>(report.arena_bytes) / 1048576, report.fallbacks.size(),
+               report.fallbacks.empty() || flags.explain ? "" : " (--explain says why)");
+  return absl::OkStatus();
+}
+
+int Check(const Flags& flags) {
+  floe::onnx::ImportOptions options;
+  if (absl::Status s = FillImportOptions(flags, &options); !s.ok()) return Fail("floec", s);
+  const auto report = floe::onnx::CheckOnnx(flags.model, options);
+  if (!report.ok()) return Fail("floec", report.status());
+  for (const auto& [op, count] : report->ops) {
+    std::printf("%6lld  %s\n", static_cast<long long>(count), op.c_str());
+  }
+  if (report->unsupported.empty()) {
+    std::printf("every op can be compiled\n");
+    return floe::cli::kExitOk;
+  }
+  std::printf("unsupported:\n%s", floe::onnx::ToText(report->unsupported).c_str());
+  return floe::cli::kExitUnsupported;
+}
+
+void AddShapeFlags(CLI::App* app, Flags* flags) {
+  app->add_option("--shape", flags->shapes, "An input's shape: ids=[N,T]");
+  app->add_option("--dim", flags->dims,
+                  "Bounds of a named dimension: N=4, N=1..8, T=8..512:8 (a multiple of 8)");
+  app->add_option("--like", flags->like, "Take input shapes from the arrays of an .npz");
+}
+
+int Parse(CLI::App* app, int argc, char** argv) {
+  try {
+    app->parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app->exit(e) == 0 ? floe::cli::kExitOk : floe::cli::kExitUsage;
+  }
+  return -1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  if (argc > 1 && std::string_view(argv[1]) == "check") {
+    CLI::App app("Lists every op of a model that cannot be compiled.", "floec check");
+    app.add_option("MODEL", flags.model, "The model (.onnx)")->required();
+    AddShapeFlags(&app, &flags);
+    if (const int code = Parse(&app, argc - 1, argv + 1); code >= 0) return code;
+    return Check(flags);
+  }
+  CLI::App app("Compiles a traced model (.onnx) into a Floe program (.floe).", "floec");
+  app.footer(kExamples);
+  app.add_option("MODEL", flags.model, "The model, recognised by content")->required();
+  app.add_option("-o,--output", flags.output, "The program to write (.floe)")->required();
+  AddShapeFlags(&app, &flags);
+  app.add_option("--bucket", flags.buckets, "Memory plans of a dimension: N=1,4,8");
+  app.add_option("--golden", flags.goldens,
+                 "Embed expected outputs: an .npz with in/NAME and out/NAME; may be repeated");
+  app.add_option("--golden-rtol", flags.golden_rtol, "Tolerance relative to max|golden|");
+  app.add_option("--golden-atol", flags.golden_atol, "Absolute tolerance");
+  app.add_option("--target", flags.target, "portable: one file for every CPU");
+  app.add_option("--precision", flags.precision, "fp32");
+  app.add_option("--accuracy", flags.accuracy,
+                 "strict, default or fast; no pass of this release trades accuracy for speed")
+      ->check(CLI::IsMember({"strict", "default", "fast"}));
+  app.add_option("--print-after", flags.print_after, "Print the IR after a pass, or after all");
+  app.add_flag("--explain", flags.explain, "Print what was fused and which kernels were chosen");
+  if (const int code = Parse(&app, argc, argv); code >= 0) return code;
+  try {
+    if (const absl::Status s = CompileTo(flags); !s.ok()) return Fail("floec", s);
+  } catch (const std::bad_alloc&) {
+    return Fail("floec", absl::ResourceExhaustedError("out of memory"));
+  }
+  return floe::cli::kExitOk;
+}
