@@ -1,0 +1,41 @@
+// Scalar functions in double that ops and the pointwise bytecode share.
+#ifndef FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
+#define FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
+
+#include <cmath>
+
+namespace floe::reference {
+
+// NaN if either is.
+inline double MinOf(double a, double b) { return a != a || a < b ? a : b; }
+inline double MaxOf(double a, double b) { return a != a || a > b ? a : b; }
+inline double SignOf(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }  // Keeps NaN and -0.
+inline double ReluOf(double x) { return x < 0 ? 0 : x; }               // Keeps NaN.
+inline double SigmoidOf(double x) {
+  if (x >= 0) return 1 / (1 + std::exp(-x));
+  const double e = std::exp(x);
+  return e / (1 + e);
+}
+inline double SiluOf(double x) { return std::isinf(x) && x < 0 ? -0.0 : x * SigmoidOf(x); }
+inline double GeluOf(double x) {
+  return std::isinf(x) && x < 0 ? -0.0 : 0.5 * x * std::erfc(-x * 0.70710678118654752440);
+}
+inline double GeluTanhOf(double x) {
+  if (std::isinf(x) && x < 0) return -0.0;
+  return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+inline double SoftplusOf(double x) { return ReluOf(x) + std::log1p(std::exp(-std::fabs(x))); }
+inline double EluOf(double x, double alpha) { return x < 0 ? alpha * std::expm1(x) : x; }
+inline double HardSigmoidOf(double x, double alpha, double beta) {
+  return MaxOf(MinOf(alpha * x + beta, 1), 0);
+}
+inline double HardSwishOf(double x) {
+  return std::isinf(x) && x < 0 ? -0.0 : x * HardSigmoidOf(x, 1.0 / 6, 0.5);
+}
+inline double MishOf(double x) {
+  return std::isinf(x) && x < 0 ? -0.0 : x * std::tanh(SoftplusOf(x));
+}
+
+}  // namespace floe::reference
+
+#endif  // FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
