@@ -1,0 +1,189 @@
+// A Plan is a method bound to concrete shapes: descriptors, pointers, prepared kernels. Made by
+// Bind, read by Run, which decides nothing any more.
+//
+// All tables are indexed by the program's own numbers, offset by the first one that the method
+// uses. Pointers of operands are resolved once; the few that are inputs and outputs of the method
+// are listed (Patch), so that changing a caller's buffer rewrites exactly its uses.
+#ifndef FLOE_RUNTIME_PLAN_H_
+#define FLOE_RUNTIME_PLAN_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backends/kernel.h"
+#include "format/allocator.h"
+#include "format/program.h"
+#include "runtime/floe.h"
+#include "runtime/model.h"
+
+namespace floe::runtime {
+
+// A half-open range of table indices.
+struct IndexRange {
+  uint32_t first = 0;
+  uint32_t end = 0;
+
+  void Cover(uint32_t begin, uint32_t count) {
+    if (count == 0) return;
+    if (end == 0 || begin < first) first = begin;
+    if (begin + count > end) end = begin + count;
+  }
+  uint32_t size() const { return end - first; }
+};
+
+enum class StepKind : uint8_t { kKernel, kIf, kLoop };
+
+// An instruction, ready to run.
+struct Step {
+  RunFn run = nullptr;
+  KernelArgs args;
+  uint32_t phases = 0;
+  uint32_t tasks = 0;
+  StepKind kind = StepKind::kKernel;
+  bool parallel = false;  // Worth waking others for.
+};
+
+// For profiles only, kept apart from what Run reads.
+struct StepReport {
+  const char* variant = "";
+  double flops = 0;
+  double bytes = 0;
+};
+
+// An input or output of the method.
+struct IoSlot {
+  void* data = nullptr;  // Null: not set.
+  int64_t bytes = 0;
+  uint32_t value = kNoIndex;
+  uint32_t first_patch = kNoIndex;
+};
+
+// One growing block for arena, scratch and owned outputs. Its contents matter only during a run
+// (and, for outputs, until the next bind), so plans of one method may follow each other in it.
+class Block {
+ public:
+  explicit Block(const Allocator& allocator) : allocator_(allocator) {}
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() { Free(); }
+
+  bool Fits(size_t bytes) const { return bytes <= bytes_; }
+  // kHostMemory leaves the block empty.
+  Status Allocate(size_t bytes);
+  void Free();
+  void Swap(Block* other);
+  char* data() const { return static_cast<char*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Allocator allocator_;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+struct PlanRequest {
+  const Model* model = nullptr;
+  uint32_t method = 0;
+  const floe_tensor* inputs = nullptr;
+  uint32_t input_count = 0;
+  uint32_t workers = 1;
+  bool own_outputs = false;
+  void* const* states = nullptr;  // Memory of each state.
+  int64_t* symbols = nullptr;     // Gets the symbols' values; kept on failure, for messages.
+  Allocator allocator;
+  Block* arena = nullptr;  // Used if it is big enough, ...
+  Block* fresh = nullptr;  // ... else this (empty) one is filled, and the caller swaps them.
+};
+
+class Plan {
+ public:
+  static Status Make(const PlanRequest& request, Plan** plan);
+  void Destroy();
+
+  uint32_t input_count() const { return input_count_; }
+  uint32_t output_count() const { return output_count_; }
+  const IoSlot& input(uint32_t i) const { return io_[i]; }
+  const IoSlot& output(uint32_t i) const { return io_[input_count_ + i]; }
+  void SetInput(uint32_t i, const void* data) { SetIo(i, const_cast<void*>(data)); }
+  void SetOutput(uint32_t i, void* data) { SetIo(input_count_ + i, data); }
+  // Position of the first input (then output) whose buffer is not set; kNoIndex if all are.
+  uint32_t FirstUnset() const;
+
+  const ProgramView& view() const { return *view_; }
+  const BlockDef& root() const { return view_->blocks[view_->methods[method_].block]; }
+  const TensorInfo& info(uint32_t value) const { return infos_[value - values_.first]; }
+  int64_t bytes(uint32_t value) const { return bytes_[value - values_.first]; }
+  const Step* steps() const { return steps_; }  // Of instructions().first and on.
+  const IndexRange& instructions() const { return instructions_; }
+  const StepReport& report(uint32_t instruction) const {
+    return reports_[instruction - instructions_.first];
+  }
+  void* operand(uint32_t index) const { return operand_data_[index - operands_.first]; }
+  void* block_value(uint32_t index) const { return block_data_[index - block_values_.first]; }
+  // Where a loop's result is parked because the same copy also overwrites it; null: nowhere.
+  void* staging(uint32_t index) const { return staging_[index - block_values_.first]; }
+
+  char* scratch() const { return scratch_; }
+  size_t scratch_stride() const { return scratch_stride_; }
+  uint32_t bucket() const { return bucket_; }
+  const int64_t* symbols() const { return symbols_; }
+  size_t plan_bytes() const { return memory_bytes_; }
+  size_t kernel_bytes() const { return tables_bytes_; }
+  size_t arena_bytes() const { return arena_bytes_; }
+  size_t output_bytes() const { return output_bytes_; }
+  size_t block_bytes() const { return block_bytes_; }
+
+ private:
+  friend class PlanBuilder;
+  struct Patch {
+    void** slot;
+    uint32_t next;
+  };
+
+  void SetIo(uint32_t i, void* data);
+
+  Allocator allocator_;
+  const ProgramView* view_ = nullptr;
+  uint32_t method_ = 0;
+  uint32_t bucket_ = 0;
+  uint32_t input_count_ = 0;
+  uint32_t output_count_ = 0;
+  IndexRange values_;
+  IndexRange instructions_;
+  IndexRange operands_;
+  IndexRange block_values_;
+
+  // Tables in one allocation, the Plan itself first.
+  size_t memory_bytes_ = 0;
+  int64_t* symbols_ = nullptr;
+  bool* used_ = nullptr;
+  TensorInfo* infos_ = nullptr;
+  int64_t* bytes_ = nullptr;
+  void** data_ = nullptr;  // Of values; null for inputs and outputs.
+  TensorInfo* operand_infos_ = nullptr;
+  void** operand_data_ = nullptr;
+  const void** operand_constants_ = nullptr;
+  void** block_data_ = nullptr;
+  void** staging_ = nullptr;
+  OpInfo* ops_ = nullptr;
+  Step* steps_ = nullptr;
+  StepReport* reports_ = nullptr;
+  int64_t* state_offsets_ = nullptr;  // Of each instruction's kernel state, in tables_.
+  IoSlot* io_ = nullptr;
+  Patch* patches_ = nullptr;
+  uint32_t patch_count_ = 0;
+
+  // Kernel states, dimension tensors and staging: what Bind fills and Run reads.
+  char* tables_ = nullptr;
+  size_t tables_bytes_ = 0;
+
+  char* scratch_ = nullptr;
+  size_t scratch_stride_ = 0;
+  size_t arena_bytes_ = 0;
+  size_t output_bytes_ = 0;
+  size_t block_bytes_ = 0;
+};
+
+}  // namespace floe::runtime
+
+#endif  // FLOE_RUNTIME_PLAN_H_

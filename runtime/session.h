@@ -1,0 +1,80 @@
+// A Session is what one concurrent run needs: for each method its plan and arena, and the program's
+// states, which all methods share. The contracts of its functions are in floe.h.
+#ifndef FLOE_RUNTIME_SESSION_H_
+#define FLOE_RUNTIME_SESSION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/executor.h"
+#include "runtime/floe.h"
+#include "runtime/model.h"
+#include "runtime/plan.h"
+#include "runtime/states.h"
+
+namespace floe::runtime {
+
+struct SessionOptions {
+  ThreadPool* pool = nullptr;
+  floe_executor executor = {};
+  bool flush_denormals = true;
+  bool own_outputs = false;
+  bool prefault = true;
+  uint32_t profile_events = 0;
+  Allocator allocator;  // Must be set.
+};
+
+class Session {
+ public:
+  static Status Make(Model* model, const SessionOptions& options, Session** session);
+  void Destroy();
+
+  Status Bind(uint32_t method, const floe_tensor* inputs, uint32_t count);
+  Status SetInput(uint32_t method, uint32_t index, const void* data, size_t bytes);
+  Status SetOutput(uint32_t method, uint32_t index, void* data, size_t bytes);
+  Status GetIo(uint32_t method, bool input, uint32_t index, floe_tensor* tensor) const;
+  Status Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns);
+  Status GetInfo(uint32_t method, floe_session_info* info) const;
+  Status TakeProfile(uint32_t method, floe_profile_entry* entries, size_t capacity, size_t* count);
+
+  States& states() { return states_; }
+  const States& states() const { return states_; }
+  const Model& model() const { return *model_; }
+  // The plan of a bound method, else null.
+  const Plan* plan(uint32_t method) const;
+  // The symbols' values that the last Bind found, for messages.
+  const int64_t* symbols() const { return symbols_; }
+
+ private:
+  struct Bound {
+    explicit Bound(const Allocator& allocator) : arena(allocator) {}
+    Plan* plan = nullptr;
+    Block arena;
+    ProfileRing profile;
+    uint32_t runs = 0;
+  };
+
+  Session(Model* model, const SessionOptions& options);
+  ~Session() = default;
+  Status Init();
+  Status CheckMethod(uint32_t method) const;
+  bool SameShapes(const Plan& plan, const floe_tensor* inputs, uint32_t count) const;
+  Status CheckBuffer(const IoSlot& slot, const void* data, size_t bytes) const;
+  Status SetInputs(Plan* plan, const floe_tensor* inputs);
+  Status Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs, uint32_t count);
+  size_t SelfBytes() const;
+
+  Model* model_;
+  SessionOptions options_;
+  Workers workers_;
+  States states_;
+  Bound* bound_ = nullptr;  // Of each method.
+  int64_t* symbols_ = nullptr;
+  uint32_t method_count_ = 0;
+  std::atomic<bool> busy_{false};
+};
+
+}  // namespace floe::runtime
+
+#endif  // FLOE_RUNTIME_SESSION_H_

@@ -1,0 +1,138 @@
+#include "runtime/shapes.h"
+
+#include "format/checked.h"
+
+namespace floe::runtime {
+namespace {
+
+constexpr int64_t kUnknown = INT64_MIN;
+
+Status Refuse(Rule rule, uint32_t value, int32_t axis, int64_t expected, int64_t got) {
+  Status s = Error(Code::kInvalidArgument, rule, expected, got).ForValue(value);
+  s.axis = axis;
+  return s;
+}
+
+const DimExpr& DimOf(const ProgramView& p, const ValueDef& v, uint32_t axis) {
+  return p.dims[p.value_dims[v.first_dim + axis]];
+}
+
+// The one unknown term of `dim` and the value of the rest. False if there is none, or several.
+bool OneUnknown(const ProgramView& p, const DimExpr& dim, const int64_t* symbols, DimTerm* unknown,
+                int64_t* rest) {
+  int64_t sum = dim.constant;
+  int unknowns = 0;
+  for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
+    if (symbols[term.symbol] == kUnknown) {
+      *unknown = term;
+      ++unknowns;
+      continue;
+    }
+    int64_t product;
+    if (!CheckedMul(term.coefficient, symbols[term.symbol], &product) ||
+        !CheckedAdd(sum, product, &sum)) {
+      return false;
+    }
+  }
+  *rest = sum;
+  return unknowns == 1 && unknown->coefficient != 0;
+}
+
+// Solves unknown * coefficient + rest == got.
+Status SolveOne(const ProgramView& p, const DimTerm& unknown, int64_t rest, int64_t got,
+                uint32_t value, int32_t axis, int64_t* symbol_value) {
+  const SymbolDef& symbol = p.symbols[unknown.symbol];
+  const __int128 left = static_cast<__int128>(got) - rest;  // Cannot overflow.
+  const __int128 v = left / unknown.coefficient;
+  if (v < symbol.min || v > symbol.max) {
+    return Refuse(Rule::kBindSymbolRange, value, axis, v < symbol.min ? symbol.min : symbol.max,
+                  got);
+  }
+  if (left % unknown.coefficient != 0) {
+    return Refuse(Rule::kBindSymbolMultiple, value, axis, unknown.coefficient, got);
+  }
+  if (v % symbol.multiple != 0) {
+    return Refuse(Rule::kBindSymbolMultiple, value, axis, symbol.multiple, got);
+  }
+  *symbol_value = static_cast<int64_t>(v);
+  return OkStatus();
+}
+
+Status SolveSymbols(const ProgramView& p, std::span<const uint32_t> params,
+                    const floe_tensor* inputs, int64_t* symbols) {
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (size_t i = 0; i < params.size(); ++i) {
+      const ValueDef& v = p.values[params[i]];
+      for (uint32_t axis = 0; axis < v.rank; ++axis) {
+        DimTerm unknown;
+        int64_t rest;
+        if (!OneUnknown(p, DimOf(p, v, axis), symbols, &unknown, &rest)) continue;
+        FLOE_RETURN_IF_ERROR(SolveOne(p, unknown, rest, inputs[i].dims[axis], params[i],
+                                      static_cast<int32_t>(axis), &symbols[unknown.symbol]));
+        progress = true;
+      }
+    }
+  }
+  return OkStatus();
+}
+
+// Completes `symbols` with the bucket's bounds.
+Status PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbols,
+                  uint32_t* bucket) {
+  const size_t n = p.symbols.size();
+  for (uint32_t b = 0; b < method.bucket_count; ++b) {
+    const BucketDef& def = p.buckets[method.first_bucket + b];
+    const auto max = p.bucket_max.subspan(def.first_max, n);
+    bool covers = true;
+    for (size_t s = 0; s < n && covers; ++s)
+      covers = symbols[s] == kUnknown || symbols[s] <= max[s];
+    if (!covers) continue;
+    for (size_t s = 0; s < n; ++s) {
+      if (symbols[s] == kUnknown) symbols[s] = max[s];
+    }
+    *bucket = method.first_bucket + b;
+    return OkStatus();
+  }
+  return Error(Code::kInvalidArgument, Rule::kBucketRange);
+}
+
+}  // namespace
+
+Status SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tensor* inputs,
+                   uint32_t count, int64_t* symbols, uint32_t* bucket) {
+  const auto params = p.Params(p.blocks[method.block]);
+  if (count != params.size()) {
+    const auto missing = count < params.size() ? params[count] : kNoIndex;
+    return Refuse(count < params.size() ? Rule::kBindMissing : Rule::kBindInput, missing, -1,
+                  static_cast<int64_t>(params.size()), count);
+  }
+  for (size_t i = 0; i < params.size(); ++i) {
+    const ValueDef& v = p.values[params[i]];
+    if (inputs[i].dtype != v.dtype) {
+      return Refuse(Rule::kBindDType, params[i], -1, v.dtype, inputs[i].dtype);
+    }
+    if (inputs[i].rank != v.rank) {
+      return Refuse(Rule::kBindRank, params[i], -1, v.rank, inputs[i].rank);
+    }
+  }
+  for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kUnknown;
+  FLOE_RETURN_IF_ERROR(SolveSymbols(p, params, inputs, symbols));
+  FLOE_RETURN_IF_ERROR(PickBucket(p, method, symbols, bucket));
+  for (size_t i = 0; i < params.size(); ++i) {
+    const ValueDef& v = p.values[params[i]];
+    for (uint32_t axis = 0; axis < v.rank; ++axis) {
+      const DimExpr& dim = DimOf(p, v, axis);
+      int64_t expected;
+      if (!EvalDim(p, dim, symbols, &expected)) {
+        return Refuse(Rule::kDimRange, params[i], static_cast<int32_t>(axis), 0, 0);
+      }
+      if (expected == inputs[i].dims[axis]) continue;
+      return Refuse(dim.term_count == 0 ? Rule::kBindFixedDim : Rule::kBindSymbolConflict,
+                    params[i], static_cast<int32_t>(axis), expected, inputs[i].dims[axis]);
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace floe::runtime

@@ -1,0 +1,24 @@
+// Finds the values of a program's symbols from the shapes that a caller binds, and the bucket that
+// covers them.
+#ifndef FLOE_RUNTIME_SHAPES_H_
+#define FLOE_RUNTIME_SHAPES_H_
+
+#include <cstdint>
+
+#include "format/program.h"
+#include "runtime/floe.h"
+
+namespace floe::runtime {
+
+// Checks dtype and rank of every input of the method (there must be exactly as many as it has
+// params) and solves the symbols: an input dimension with one unknown symbol determines it. Then
+// takes the first bucket that covers the values; symbols that no input determines (data-dependent
+// sizes) get that bucket's maximum. At last compares every dimension. `symbols` has one element per
+// symbol. kBind... rules, with value and axis of the offending input. O(symbols + input
+// dimensions).
+Status SolveShapes(const ProgramView& program, const MethodDef& method, const floe_tensor* inputs,
+                   uint32_t count, int64_t* symbols, uint32_t* bucket);
+
+}  // namespace floe::runtime
+
+#endif  // FLOE_RUNTIME_SHAPES_H_
