@@ -53,6 +53,20 @@ OpImpl Find(OpId op) {
     FLOE_ROW(SpaceToDepth, SpaceToDepth)
     FLOE_ROW(MatMul, MatMul)
     FLOE_ROW(Gemm, Gemm)
+    FLOE_ROW(Conv, Conv)
+    FLOE_ROW(ConvTranspose, ConvTranspose)
+    FLOE_ROW(BatchNorm, BatchNorm)
+    FLOE_ROW(LayerNorm, LayerNorm)
+    FLOE_ROW(RmsNorm, RmsNorm)
+    FLOE_ROW(InstanceNorm, InstanceNorm)
+    FLOE_ROW(GroupNorm, GroupNorm)
+    FLOE_ROW(LpNorm, LpNorm)
+    FLOE_ROW(Lrn, Lrn)
+    FLOE_ROW(MaxPool, MaxPool)
+    FLOE_ROW(AvgPool, AvgPool)
+    FLOE_ROW(Lstm, Lstm)
+    FLOE_ROW(Gru, Gru)
+    FLOE_ROW(Rnn, Rnn)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};
@@ -149,7 +163,12 @@ Status CheckOp(OpId op, const OpInfo& info, Footprint* footprint) {
 
 Rule RunOp(OpId op, const OpInfo& info, const void* const* inputs, void* const* outputs,
            void* scratch) {
-  if (info.output_count == 1 && Count(info.outputs[0]) == 0) return Rule::kNone;
+  // Nothing to write: functions may rely on an element, and loops over other dims need no bound.
+  bool empty = true;
+  for (uint32_t i = 0; i < info.output_count; ++i) {
+    empty = empty && (!info.outputs[i].present() || Count(info.outputs[i]) == 0);
+  }
+  if (empty) return Rule::kNone;
   return Find(op).run(RunArgs{op, info, inputs, outputs, scratch});
 }
 
