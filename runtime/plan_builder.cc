@@ -1,0 +1,397 @@
+#include "runtime/plan_builder.h"
+
+#include <cstring>
+#include <new>
+
+#include "runtime/shapes.h"
+
+namespace floe::runtime {
+namespace {
+
+Status TooLarge() { return Error(Code::kInvalidFile, Rule::kValueTooLarge); }
+
+Status NoMemory(size_t bytes) {
+  return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
+}
+
+}  // namespace
+
+Status PlanBuilder::ForEachInBlock(uint32_t block, InstructionFn f) {
+  const BlockDef& b = view_.blocks[block];
+  for (uint32_t i = b.first_instruction; i < b.first_instruction + b.instruction_count; ++i) {
+    FLOE_RETURN_IF_ERROR((this->*f)(i));
+    const Instruction& ins = view_.instructions[i];
+    for (uint32_t k = 0; k < ins.block_count; ++k) {
+      FLOE_RETURN_IF_ERROR(ForEachInBlock(ins.first_block + k, f));
+    }
+  }
+  return OkStatus();
+}
+
+void PlanBuilder::CoverValue(uint32_t value) {
+  if (value == kNoIndex) return;
+  draft_.values_.Cover(value, 1);
+  draft_.values_.Cover(Root(value), 1);
+  const Storage storage = RootStorage(value);
+  if (storage == Storage::kInput || storage == Storage::kOutput) ++uses_of_io_;
+}
+
+void PlanBuilder::CoverBlock(const BlockDef& b) {
+  draft_.block_values_.Cover(b.first_param, b.param_count);
+  draft_.block_values_.Cover(b.first_result, b.result_count);
+  ForEachBlockValue(b, &PlanBuilder::CoverBlockValue);
+}
+
+Status PlanBuilder::CoverInstruction(uint32_t index) {
+  const Instruction& ins = view_.instructions[index];
+  draft_.instructions_.Cover(index, 1);
+  draft_.operands_.Cover(ins.first_operand, ins.input_count + uint32_t{ins.output_count});
+  for (const uint32_t v : view_.Inputs(ins)) CoverValue(v);
+  for (const uint32_t v : view_.Outputs(ins)) CoverValue(v);
+  for (uint32_t k = 0; k < ins.block_count; ++k) CoverBlock(view_.blocks[ins.first_block + k]);
+  return OkStatus();
+}
+
+// Finds the ranges of the tables that the method uses.
+Status PlanBuilder::Measure() {
+  const MethodDef& method = view_.methods[request_.method];
+  const BlockDef& root = view_.blocks[method.block];
+  draft_.input_count_ = root.param_count;
+  draft_.output_count_ = root.result_count;
+  CoverBlock(root);
+  return ForEachInstruction(&PlanBuilder::CoverInstruction);
+}
+
+void PlanBuilder::Layout(Bump* bump, Plan* plan) const {
+  const size_t values = draft_.values_.size();
+  const size_t instructions = draft_.instructions_.size();
+  const size_t operands = draft_.operands_.size();
+  const size_t block_values = draft_.block_values_.size();
+  bump->Take(&plan->symbols_, view_.symbols.size());
+  bump->Take(&plan->used_, values);
+  bump->Take(&plan->infos_, values);
+  bump->Take(&plan->bytes_, values);
+  bump->Take(&plan->data_, values);
+  bump->Take(&plan->operand_infos_, operands);
+  bump->Take(&plan->operand_data_, operands);
+  bump->Take(&plan->operand_constants_, operands);
+  bump->Take(&plan->block_data_, block_values);
+  bump->Take(&plan->staging_, block_values);
+  bump->Take(&plan->ops_, instructions);
+  bump->Take(&plan->steps_, instructions);
+  bump->Take(&plan->reports_, instructions);
+  bump->Take(&plan->state_offsets_, instructions);
+  bump->Take(&plan->io_, draft_.input_count_ + size_t{draft_.output_count_});
+  bump->Take(&plan->patches_, uses_of_io_);
+}
+
+Status PlanBuilder::AllocatePlan() {
+  Plan* self = nullptr;
+  const auto layout_all = [this, &self](Bump* bump, Plan* plan) {
+    bump->Take(&self, 1);
+    Layout(bump, plan);
+    bump->Take(&io_index_, draft_.values_.size());
+    bump->Take(&dims_offsets_, draft_.values_.size());
+    bump->Take(&staging_offsets_, draft_.block_values_.size());
+    bump->Take(&footprints_, draft_.instructions_.size());
+  };
+  Bump sizer(nullptr);
+  layout_all(&sizer, &draft_);
+  void* memory = request_.allocator.Allocate(sizer.size(), kAlignment);
+  if (memory == nullptr) return NoMemory(sizer.size());
+  std::memset(memory, 0, sizer.size());
+  Bump bump(static_cast<char*>(memory));
+  layout_all(&bump, &draft_);
+  plan_ = new (memory) Plan(draft_);
+  plan_->allocator_ = request_.allocator;
+  plan_->memory_bytes_ = sizer.size();
+  plan_->view_ = &view_;
+  plan_->method_ = request_.method;
+  return OkStatus();
+}
+
+void PlanBuilder::UseValue(uint32_t value) {
+  if (value == kNoIndex) return;
+  plan_->used_[Local(value)] = true;
+  plan_->used_[Local(Root(value))] = true;
+}
+
+Status PlanBuilder::UseOperands(uint32_t index) {
+  const Instruction& ins = view_.instructions[index];
+  for (const uint32_t v : view_.Inputs(ins)) UseValue(v);
+  for (const uint32_t v : view_.Outputs(ins)) UseValue(v);
+  for (uint32_t k = 0; k < ins.block_count; ++k) {
+    ForEachBlockValue(view_.blocks[ins.first_block + k], &PlanBuilder::UseBlockValue);
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::FindUses() {
+  ForEachBlockValue(plan_->root(), &PlanBuilder::UseBlockValue);
+  return ForEachInstruction(&PlanBuilder::UseOperands);
+}
+
+// The file's arena offsets were checked at the bucket's corner. What is no bigger than there, and
+// inside the arena, cannot overlap anything that it did not overlap there.
+Status PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
+  const ValueDef& def = view_.values[value];
+  TensorInfo& info = plan_->infos_[Local(value)];
+  int64_t& bytes = plan_->bytes_[Local(value)];
+  FLOE_RETURN_IF_ERROR(ConcreteInfo(view_, value, plan_->symbols_, &info));
+  FLOE_RETURN_IF_ERROR(TensorBytes(info, &bytes));
+  switch (static_cast<Storage>(def.storage)) {
+    case Storage::kArena: {
+      TensorInfo largest;
+      int64_t limit;
+      FLOE_RETURN_IF_ERROR(ConcreteInfo(view_, value, corner, &largest));
+      FLOE_RETURN_IF_ERROR(TensorBytes(largest, &limit));
+      const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
+      if (bytes > limit || offset > bucket().arena_bytes ||
+          static_cast<uint64_t>(bytes) > bucket().arena_bytes - offset) {
+        return Error(Code::kInvalidFile, Rule::kArenaRange, limit, bytes).ForValue(value);
+      }
+      return OkStatus();
+    }
+    case Storage::kConstant:
+    case Storage::kIndex:
+      if (static_cast<uint64_t>(bytes) == def.bytes) return OkStatus();
+      return Error(Code::kInvalidFile, Rule::kConstantRange, static_cast<int64_t>(def.bytes), bytes)
+          .ForValue(value);
+    case Storage::kState:
+      if (static_cast<uint64_t>(bytes) == view_.states[def.link].bytes) return OkStatus();
+      return Error(Code::kInvalidFile, Rule::kStateRange).ForValue(value);
+    default:
+      return OkStatus();
+  }
+}
+
+Status PlanBuilder::Describe() {
+  const int64_t* corner = &view_.bucket_max[bucket().first_max];
+  for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
+    if (!plan_->used_[Local(v)]) continue;
+    FLOE_RETURN_IF_ERROR(DescribeValue(v, corner));
+  }
+  for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
+    if (!plan_->used_[Local(v)] || Root(v) == v) continue;
+    if (plan_->bytes_[Local(v)] != plan_->bytes_[Local(Root(v))]) {
+      return Error(Code::kInvalidFile, Rule::kAliasChain).ForValue(v);
+    }
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::ListIo() {
+  for (uint32_t i = 0; i < plan_->values_.size(); ++i) io_index_[i] = kNoIndex;
+  const BlockDef& root = plan_->root();
+  for (uint32_t i = 0; i < plan_->input_count_ + plan_->output_count_; ++i) {
+    const bool is_input = i < plan_->input_count_;
+    const uint32_t value = is_input
+                               ? view_.block_values[root.first_param + i]
+                               : view_.block_values[root.first_result + i - plan_->input_count_];
+    const uint32_t storage_of = Root(value);
+    if (RootStorage(value) != (is_input ? Storage::kInput : Storage::kOutput) ||
+        io_index_[Local(storage_of)] != kNoIndex) {
+      return Error(Code::kInvalidFile, Rule::kMethodRange).ForValue(value);
+    }
+    io_index_[Local(storage_of)] = i;
+    plan_->io_[i].value = value;
+    plan_->io_[i].bytes = plan_->bytes_[Local(value)];
+    plan_->io_[i].first_patch = kNoIndex;
+  }
+  return OkStatus();
+}
+
+// Control flow copies between values: they must have the same size.
+Status PlanBuilder::CheckControl(uint32_t index) {
+  const Instruction& ins = view_.instructions[index];
+  const auto outputs = view_.Outputs(ins);
+  const auto inputs = view_.Inputs(ins);
+  const bool loop = ins.kernel == static_cast<uint32_t>(KernelId::kLoop);
+  const auto same = [this, index](uint32_t a, uint32_t b) {
+    if (a == kNoIndex || b == kNoIndex || plan_->bytes(a) == plan_->bytes(b)) return OkStatus();
+    return Error(Code::kInvalidFile, Rule::kBlockStructure, plan_->bytes(a), plan_->bytes(b))
+        .At(index)
+        .ForValue(a);
+  };
+  for (uint32_t k = 0; k < ins.block_count; ++k) {
+    const BlockDef& block = view_.blocks[ins.first_block + k];
+    const auto results = view_.Results(block);
+    for (uint32_t o = 0; o < outputs.size(); ++o) {
+      if (!loop) {
+        FLOE_RETURN_IF_ERROR(same(outputs[o], results[o]));
+        continue;
+      }
+      const uint32_t param = view_.Params(block)[o + 1];
+      FLOE_RETURN_IF_ERROR(same(param, inputs[o + 2]));
+      FLOE_RETURN_IF_ERROR(same(param, results[o + 1]));
+      FLOE_RETURN_IF_ERROR(same(param, outputs[o]));
+    }
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::CheckInstruction(uint32_t index) {
+  const Instruction& ins = view_.instructions[index];
+  const uint32_t local = index - plan_->instructions_.first;
+  Step& step = plan_->steps_[local];
+  plan_->state_offsets_[local] = -1;
+  if (ins.kernel == static_cast<uint32_t>(KernelId::kIf)) {
+    step.kind = StepKind::kIf;
+    return CheckControl(index);
+  }
+  if (ins.kernel == static_cast<uint32_t>(KernelId::kLoop)) {
+    step.kind = StepKind::kLoop;
+    return CheckControl(index);
+  }
+  const uint32_t first = ins.first_operand - plan_->operands_.first;
+  const uint32_t count = ins.input_count + uint32_t{ins.output_count};
+  bool constants = false;
+  for (uint32_t k = 0; k < count; ++k) {
+    const uint32_t v = view_.operands[ins.first_operand + k];
+    plan_->operand_infos_[first + k] = v == kNoIndex ? TensorInfo{} : plan_->infos_[Local(v)];
+    if (v == kNoIndex || RootStorage(v) != Storage::kIndex) continue;
+    plan_->operand_constants_[first + k] = Locate(Root(v));
+    constants = true;
+  }
+  OpInfo& op = plan_->ops_[local];
+  op.inputs = plan_->operand_infos_ + first;
+  op.outputs = op.inputs + ins.input_count;
+  op.input_count = ins.input_count;
+  op.output_count = ins.output_count;
+  op.attrs = view_.attrs.data() + ins.first_attr;
+  op.attr_count = ins.attr_count;
+  op.code = view_.code.data() + ins.first_code;
+  op.code_count = ins.code_count;
+  op.constants = constants ? plan_->operand_constants_ + first : nullptr;
+  Footprint& footprint = footprints_[local];
+  footprint = Footprint{};
+  if (Status s = KernelFootprints().Check(ins.kernel, op, &footprint); !s.ok()) {
+    return s.At(index);
+  }
+  if (footprint.scratch_bytes > scratch_) scratch_ = footprint.scratch_bytes;
+  return OkStatus();
+}
+
+// A loop's result that is another of its params would be overwritten before it is copied.
+Status PlanBuilder::SizeStaging(const BlockDef& body) {
+  const auto params = view_.Params(body);
+  const auto results = view_.Results(body);
+  for (uint32_t r = 1; r < results.size(); ++r) {
+    for (uint32_t p = 0; p < params.size(); ++p) {
+      if (p == r || Root(params[p]) != Root(results[r])) continue;
+      if (!tables_.TakeAligned(
+              plan_->bytes(results[r]),
+              &staging_offsets_[body.first_result + r - plan_->block_values_.first])) {
+        return TooLarge().ForValue(results[r]);
+      }
+    }
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::SizeTables(uint32_t index) {
+  const uint32_t local = index - plan_->instructions_.first;
+  const StepKind kind = plan_->steps_[local].kind;
+  if (kind == StepKind::kLoop) {
+    return SizeStaging(view_.blocks[view_.instructions[index].first_block]);
+  }
+  const int64_t bytes = footprints_[local].state_bytes;
+  if (bytes != 0 && !tables_.TakeAligned(bytes, &plan_->state_offsets_[local])) {
+    return TooLarge().At(index);
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::FillDims(uint32_t value) {
+  const ValueDef& def = view_.values[value];
+  auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + dims_offsets_[Local(value)]);
+  for (int64_t i = 0; i < plan_->bytes(value) / 8; ++i) {
+    const DimExpr& dim = view_.dims[view_.value_dims[def.offset + static_cast<uint64_t>(i)]];
+    if (!EvalDim(view_, dim, plan_->symbols_, &out[i])) {
+      return Error(Code::kInvalidFile, Rule::kDimRange).ForValue(value);
+    }
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::AllocateTables() {
+  for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) staging_offsets_[i] = -1;
+  FLOE_RETURN_IF_ERROR(ForEachInstruction(&PlanBuilder::SizeTables));
+  const IndexRange& values = plan_->values_;
+  for (uint32_t v = values.first; v < values.end; ++v) {
+    if (IsDims(v) && !tables_.TakeAligned(plan_->bytes(v) + kReadSlack, &dims_offsets_[Local(v)])) {
+      return TooLarge().ForValue(v);
+    }
+  }
+  if (tables_.size() == 0) return OkStatus();
+  void* memory = request_.allocator.Allocate(tables_.size(), kAlignment);
+  if (memory == nullptr) return NoMemory(tables_.size());
+  std::memset(memory, 0, tables_.size());
+  plan_->tables_ = static_cast<char*>(memory);
+  plan_->tables_bytes_ = tables_.size();
+  for (uint32_t v = values.first; v < values.end; ++v) {
+    if (IsDims(v)) FLOE_RETURN_IF_ERROR(FillDims(v));
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::AllocateBlock() {
+  Bump bump(nullptr);
+  int64_t arena;
+  int64_t slack;
+  int64_t stride = 0;
+  int64_t scratch_bytes;
+  int64_t scratch = 0;
+  bool fits = bump.TakeAligned(static_cast<int64_t>(bucket().arena_bytes), &arena) &&
+              bump.TakeAligned(kReadSlack, &slack) &&
+              CheckedRoundUp(scratch_, kAlignment, &stride) &&
+              CheckedMul(stride, request_.workers, &scratch_bytes) &&
+              bump.TakeAligned(scratch_bytes, &scratch);
+  plan_->output_bytes_ = 0;
+  fits = fits && bump.TakeAligned(0, &output_offset_);
+  for (uint32_t i = 0; fits && request_.own_outputs && i < plan_->output_count_; ++i) {
+    int64_t offset;
+    fits = bump.TakeAligned(plan_->output(i).bytes, &offset);
+  }
+  if (!fits) return TooLarge();
+  plan_->output_bytes_ = bump.size() - static_cast<size_t>(output_offset_);
+  const size_t bytes = bump.size();
+  if (request_.arena->Fits(bytes) && request_.arena->data() != nullptr) {
+    arena_ = request_.arena->data();
+  } else {
+    FLOE_RETURN_IF_ERROR(request_.fresh->Allocate(bytes));
+    arena_ = request_.fresh->data();
+  }
+  plan_->arena_bytes_ = bucket().arena_bytes;
+  plan_->block_bytes_ = bytes;
+  plan_->scratch_stride_ = static_cast<size_t>(stride);
+  plan_->scratch_ = arena_ + scratch;
+  return OkStatus();
+}
+
+Status PlanBuilder::Fill() {
+  FLOE_RETURN_IF_ERROR(FindUses());
+  FLOE_RETURN_IF_ERROR(SolveShapes(view_, view_.methods[request_.method], request_.inputs,
+                                   request_.input_count, request_.symbols, &plan_->bucket_));
+  std::memcpy(plan_->symbols_, request_.symbols, view_.symbols.size() * sizeof(int64_t));
+  FLOE_RETURN_IF_ERROR(Describe());
+  FLOE_RETURN_IF_ERROR(ListIo());
+  FLOE_RETURN_IF_ERROR(ForEachInstruction(&PlanBuilder::CheckInstruction));
+  FLOE_RETURN_IF_ERROR(AllocateTables());
+  FLOE_RETURN_IF_ERROR(AllocateBlock());
+  FLOE_RETURN_IF_ERROR(ResolvePointers());
+  return ForEachInstruction(&PlanBuilder::PrepareInstruction);
+}
+
+Status PlanBuilder::Build(Plan** plan) {
+  FLOE_RETURN_IF_ERROR(Measure());
+  FLOE_RETURN_IF_ERROR(AllocatePlan());
+  if (Status s = Fill(); !s.ok()) {
+    plan_->Destroy();
+    return s;
+  }
+  *plan = plan_;
+  return OkStatus();
+}
+
+}  // namespace floe::runtime

@@ -1,0 +1,127 @@
+// How Bind makes a Plan: measure the method's tables, solve the shapes, re-check every
+// instruction's footprint at the concrete shapes, allocate, resolve pointers, prepare kernels.
+#ifndef FLOE_RUNTIME_PLAN_BUILDER_H_
+#define FLOE_RUNTIME_PLAN_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "format/checked.h"
+#include "format/program.h"
+#include "runtime/plan.h"
+
+namespace floe::runtime {
+
+// Hands out consecutive pieces. With a null base it only measures.
+class Bump {
+ public:
+  explicit Bump(char* base) : base_(base) {}
+
+  template <typename T>
+  void Take(T** out, size_t count) {
+    size_ = (size_ + alignof(T) - 1) / alignof(T) * alignof(T);
+    if (base_ != nullptr) *out = reinterpret_cast<T*>(base_ + size_);
+    size_ += count * sizeof(T);
+  }
+  // Offset of a 64-byte aligned piece. False on overflow.
+  bool TakeAligned(int64_t bytes, int64_t* offset) {
+    int64_t begin;
+    int64_t end;
+    if (!CheckedRoundUp(static_cast<int64_t>(size_), kAlignment, &begin) ||
+        !CheckedAdd(begin, bytes, &end)) {
+      return false;
+    }
+    *offset = begin;
+    size_ = static_cast<size_t>(end);
+    return true;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  char* base_;
+  size_t size_ = 0;
+};
+
+// Builds one plan.
+class PlanBuilder {
+ public:
+  explicit PlanBuilder(const PlanRequest& request)
+      : request_(request), view_(request.model->view()) {}
+
+  Status Build(Plan** plan);
+
+ private:
+  using InstructionFn = Status (PlanBuilder::*)(uint32_t index);
+  // Calls f for every instruction in execution order, nested blocks after their instruction.
+  Status ForEachInstruction(InstructionFn f) {
+    return ForEachInBlock(view_.methods[request_.method].block, f);
+  }
+  Status ForEachInBlock(uint32_t block, InstructionFn f);
+  using IndexFn = void (PlanBuilder::*)(uint32_t index);
+  void ForEachBlockValue(const BlockDef& b, IndexFn f) {
+    for (uint32_t i = 0; i < b.param_count; ++i) (this->*f)(b.first_param + i);
+    for (uint32_t i = 0; i < b.result_count; ++i) (this->*f)(b.first_result + i);
+  }
+
+  void CoverValue(uint32_t value);
+  void CoverBlockValue(uint32_t index) { CoverValue(view_.block_values[index]); }
+  void CoverBlock(const BlockDef& b);
+  Status CoverInstruction(uint32_t index);
+  Status Measure();
+  Status Fill();
+  Status AllocatePlan();
+  void Layout(Bump* bump, Plan* plan) const;
+  void UseValue(uint32_t value);
+  void UseBlockValue(uint32_t index) { UseValue(view_.block_values[index]); }
+  Status UseOperands(uint32_t index);
+  Status FindUses();
+  Status Describe();
+  Status DescribeValue(uint32_t value, const int64_t* corner);
+  Status ListIo();
+  Status CheckInstruction(uint32_t index);
+  Status CheckControl(uint32_t index);
+  Status SizeStaging(const BlockDef& body);
+  Status SizeTables(uint32_t index);
+  Status AllocateTables();
+  Status FillDims(uint32_t value);
+  Status AllocateBlock();
+  void* Locate(uint32_t value) const;
+  void Resolve(uint32_t value, void** slot);
+  void ResolveBlockValue(uint32_t index);
+  Status ResolveOperands(uint32_t index);
+  Status ResolvePointers();
+  Status CheckOverlap(uint32_t index);
+  Status PrepareInstruction(uint32_t index);
+
+  uint32_t Root(uint32_t value) const {
+    const ValueDef& v = view_.values[value];
+    return static_cast<Storage>(v.storage) == Storage::kAlias ? v.link : value;
+  }
+  Storage RootStorage(uint32_t value) const {
+    return static_cast<Storage>(view_.values[Root(value)].storage);
+  }
+  bool IsDims(uint32_t value) const {
+    return plan_->used_[Local(value)] &&
+           static_cast<Storage>(view_.values[value].storage) == Storage::kDims;
+  }
+  const BucketDef& bucket() const { return view_.buckets[plan_->bucket_]; }
+  uint32_t Local(uint32_t value) const { return value - plan_->values_.first; }
+
+  const PlanRequest& request_;
+  const ProgramView& view_;
+  Plan draft_;  // Ranges and counts, before there is memory.
+  Plan* plan_ = nullptr;
+  uint32_t uses_of_io_ = 0;
+  uint32_t* io_index_ = nullptr;        // Of values.
+  int64_t* dims_offsets_ = nullptr;     // Of kDims values, in tables.
+  int64_t* staging_offsets_ = nullptr;  // Of block values; -1: none.
+  Footprint* footprints_ = nullptr;
+  Bump tables_{nullptr};
+  int64_t scratch_ = 0;
+  char* arena_ = nullptr;
+  int64_t output_offset_ = 0;  // Of owned outputs, in the block.
+};
+
+}  // namespace floe::runtime
+
+#endif  // FLOE_RUNTIME_PLAN_BUILDER_H_
