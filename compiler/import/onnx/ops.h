@@ -1,0 +1,34 @@
+// The op table: families of rows, each in the file of its converters. To add an op, add a row
+// there, and a converter unless one of the file's shared ones fits.
+#ifndef FLOE_COMPILER_IMPORT_ONNX_OPS_H_
+#define FLOE_COMPILER_IMPORT_ONNX_OPS_H_
+
+#include <span>
+
+#include "compiler/import/onnx/builder.h"
+#include "compiler/import/onnx/model_file.h"
+
+namespace floe::onnx {
+
+inline constexpr char kMicrosoft[] = "com.microsoft";
+
+std::span<const Row> MathRows();       // ops_math.cc: arithmetic, comparison, activations.
+std::span<const Row> ReduceRows();     // ops_reduce.cc: reductions, scans, softmax.
+std::span<const Row> ShapeRows();      // ops_shape.cc: reshapes, slices, joins, constants.
+std::span<const Row> IndexRows();      // ops_index.cc: gather, scatter, one-hot.
+std::span<const Row> NetworkRows();    // ops_nn.cc: products, convolutions, normalisations.
+std::span<const Row> PoolRows();       // ops_pool.cc: pooling.
+std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
+std::span<const Row> EinsumRows();     // ops_einsum.cc
+std::span<const Row> ControlRows();    // ops_control.cc: If.
+
+// The padding of a sliding window: `pads` or auto_pad, begins then ends.
+struct Window {
+  std::vector<int64_t> kernel, strides, dilations, pads;
+};
+// Reads strides, dilations, pads and auto_pad for the given kernel and the spatial axes of x.
+Window ReadWindow(NodeBuilder& b, const ir::Value* x, std::vector<int64_t> kernel);
+
+}  // namespace floe::onnx
+
+#endif  // FLOE_COMPILER_IMPORT_ONNX_OPS_H_
