@@ -114,7 +114,7 @@ struct StateDef {
 };
 
 // A box of symbol values [symbol.min, bucket_max[first_max + symbol]] and its memory plan.
-// Buckets of a method are in ascending order of size: Bind takes the first that covers the shapes.
+// Bind takes the first bucket of the method that covers the shapes, so the cheapest come first.
 struct BucketDef {
   uint32_t first_max = 0;
   uint32_t reserved = 0;

@@ -137,7 +137,8 @@ bool Aligned(const void* p, size_t alignment) {
 // FlatBuffers verifies that a vector lies inside the buffer, not that its elements are aligned.
 template <typename Record, typename FbVector>
 bool Take(const FbVector* vector, std::span<const Record>* out) {
-  if (vector == nullptr) return true;  // A field that the file does not have: an empty table.
+  // An absent field is an empty table; an empty vector is not aligned to anything.
+  if (vector == nullptr || vector->size() == 0) return true;
   if (!Aligned(vector->Data(), alignof(Record))) return false;
   *out = {reinterpret_cast<const Record*>(vector->Data()), vector->size()};
   return true;

@@ -1,0 +1,217 @@
+// Walks a method's blocks in execution order: every value is written once, by one instruction,
+// before it is read, and only storage that may be written is written.
+#include "format/validate.h"
+
+namespace floe::validate {
+namespace {
+
+class CodeWalker {
+ public:
+  explicit CodeWalker(Context* c) : c_(*c), p_(c->p), mark_(static_cast<uint8_t>(c->method + 1)) {}
+
+  Status Method() {
+    const BlockDef& block = p_.blocks[p_.methods[c_.method].block];
+    FLOE_RETURN_IF_ERROR(MethodParams(block));
+    FLOE_RETURN_IF_ERROR(MethodResults(block));
+    FLOE_RETURN_IF_ERROR(Block(p_.methods[c_.method].block, 1, 1.0));
+    for (const uint32_t v : p_.Results(block)) {
+      if (!c_.defined[v]) return Bad(Rule::kOutputNotWritten).ForValue(v);
+    }
+    Leave(0);
+    return CheckSolvable(block);
+  }
+
+ private:
+  Status MethodParams(const BlockDef& block) {
+    for (const uint32_t v : p_.Params(block)) {
+      if (StorageOf(p_.values[v]) != Storage::kInput || c_.param_of[v] != 0) {
+        return Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kInput), p_.values[v].storage)
+            .ForValue(v);
+      }
+      c_.param_of[v] = mark_;
+      c_.used_symbols |= c_.symbols[v];
+      Define(v);
+    }
+    return OkStatus();
+  }
+
+  Status MethodResults(const BlockDef& block) {
+    for (const uint32_t v : p_.Results(block)) {
+      if (StorageOf(p_.values[v]) != Storage::kOutput || c_.result_of[v] != 0) {
+        return Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kOutput), p_.values[v].storage)
+            .ForValue(v);
+      }
+      c_.result_of[v] = mark_;
+    }
+    return OkStatus();
+  }
+
+  // Bind finds the symbols' values from the inputs' shapes: each one must be the only symbol of
+  // some input's dimension.
+  Status CheckSolvable(const BlockDef& block) {
+    uint64_t solvable = 0;
+    for (const uint32_t v : p_.Params(block)) {
+      const ValueDef& def = p_.values[v];
+      for (const uint32_t d : p_.value_dims.subspan(def.first_dim, def.rank)) {
+        const DimExpr& dim = p_.dims[d];
+        if (dim.term_count == 1) solvable |= uint64_t{1} << p_.terms[dim.first_term].symbol;
+      }
+    }
+    const uint64_t missing = c_.used_symbols & ~solvable;
+    if (missing != 0) return Bad(Rule::kSymbolRange, 0, __builtin_ctzll(missing));
+    return OkStatus();
+  }
+
+  void Define(uint32_t v) {
+    c_.defined[v] = 1;
+    c_.defined_log[defined_count_++] = v;
+  }
+  // Forgets what was defined since `mark`: values do not outlive their block.
+  void Leave(uint32_t mark) {
+    while (defined_count_ > mark) c_.defined[c_.defined_log[--defined_count_]] = 0;
+  }
+
+  bool Readable(uint32_t v) const {
+    const uint32_t root = Root(p_, v);
+    switch (StorageOf(p_.values[root])) {
+      case Storage::kInput:
+      case Storage::kOutput:
+      case Storage::kArena:
+        return c_.defined[root] != 0;
+      case Storage::kConstant:
+      case Storage::kIndex:
+      case Storage::kDims:
+      case Storage::kState:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  // Claims `v` for its one writer. States may have one writer in each method.
+  Status Claim(uint32_t v, uint32_t writer) {
+    const Storage storage = StorageOf(p_.values[v]);
+    const bool state = storage == Storage::kState;
+    const bool output = storage == Storage::kOutput && c_.result_of[v] == mark_;
+    if (storage != Storage::kArena && !state && !output) {
+      return Bad(Rule::kInstructionResult, static_cast<int64_t>(Storage::kArena),
+                 p_.values[v].storage)
+          .ForValue(v);
+    }
+    if (state ? c_.written_by[v] == mark_ : c_.written_by[v] != 0) {
+      return Bad(Rule::kInstructionResult, 0, c_.written_by[v]).ForValue(v);
+    }
+    c_.written_by[v] = mark_;
+    c_.writer[v] = writer;
+    c_.used_symbols |= c_.symbols[v];
+    if (storage == Storage::kArena) c_.arena_values[c_.arena_count++] = v;
+    return OkStatus();
+  }
+
+  Status Block(uint32_t index, uint32_t depth, double trips) {
+    if (depth > kMaxBlockDepth || c_.block_owned[index]) {
+      return Bad(Rule::kBlockStructure, kMaxBlockDepth, index);
+    }
+    c_.block_owned[index] = 1;
+    const BlockDef& block = p_.blocks[index];
+    for (uint32_t k = 0; k < block.instruction_count; ++k) {
+      const uint32_t i = block.first_instruction + k;
+      if (Status s = Visit(i, depth, trips); !s.ok())
+        return s.instruction == kNoIndex ? s.At(i) : s;
+    }
+    return OkStatus();
+  }
+
+  Status Visit(uint32_t index, uint32_t depth, double trips) {
+    const Instruction& i = p_.instructions[index];
+    if (c_.instruction_owned[index]) return Bad(Rule::kBlockStructure, 0, index);
+    c_.instruction_owned[index] = 1;
+    c_.trips[c_.order_count] = trips;
+    c_.order[c_.order_count++] = index;
+
+    const auto inputs = p_.Inputs(i);
+    const auto outputs = p_.Outputs(i);
+    for (uint32_t k = 0; k < inputs.size(); ++k) {
+      const uint32_t v = inputs[k];
+      if (v == kNoIndex) continue;
+      if (!Readable(v)) return Bad(Rule::kInstructionOperand).ForValue(v).ForOperand(k);
+      c_.used_symbols |= c_.symbols[v] | c_.symbols[Root(p_, v)];
+    }
+    for (uint32_t k = 0; k < outputs.size(); ++k) {
+      const uint32_t v = outputs[k];
+      if (v == kNoIndex) continue;
+      if (Status s = Claim(v, index); !s.ok()) return s.ForOperand(i.input_count + k);
+    }
+    if (i.kernel == kKernelIf || i.kernel == kKernelLoop) {
+      FLOE_RETURN_IF_ERROR(Control(index, depth, trips));
+    } else if (i.block_count != 0) {
+      return Bad(Rule::kBlockStructure, 0, i.block_count);
+    }
+    for (const uint32_t v : outputs) {
+      if (v != kNoIndex) Define(v);
+    }
+    return OkStatus();
+  }
+
+  Status Control(uint32_t index, uint32_t depth, double trips) {
+    const Instruction& i = p_.instructions[index];
+    FLOE_RETURN_IF_ERROR(CheckControl(p_, index));
+    const bool loop = i.kernel == kKernelLoop;
+    if (loop) trips *= static_cast<double>(p_.attrs[i.first_attr]);
+    for (uint32_t b = 0; b < i.block_count; ++b) {
+      const BlockDef& block = p_.blocks[i.first_block + b];
+      const uint32_t mark = defined_count_;
+      for (const uint32_t v : p_.Params(block)) {
+        if (StorageOf(p_.values[v]) != Storage::kArena) {
+          return Bad(Rule::kBlockStructure, static_cast<int64_t>(Storage::kArena),
+                     p_.values[v].storage)
+              .ForValue(v);
+        }
+        FLOE_RETURN_IF_ERROR(Claim(v, kNoIndex));
+        Define(v);
+      }
+      FLOE_RETURN_IF_ERROR(Block(i.first_block + b, depth + 1, trips));
+      for (uint32_t k = 0; k < block.result_count; ++k) {
+        FLOE_RETURN_IF_ERROR(Result(i, block, k));
+      }
+      Leave(mark);
+    }
+    return OkStatus();
+  }
+
+  // A block's results are copied one after the other, to the instruction's outputs or back to the
+  // loop's params: no copy may overwrite the source of another one, or its own.
+  Status Result(const Instruction& i, const BlockDef& block, uint32_t k) {
+    const uint32_t v = p_.Results(block)[k];
+    if (!Readable(v)) return Bad(Rule::kInstructionOperand).ForValue(v);
+    const uint32_t root = Root(p_, v);
+    c_.used_symbols |= c_.symbols[v] | c_.symbols[root];
+    for (const uint32_t out : p_.Outputs(i)) {
+      if (out == root) return Bad(Rule::kBlockStructure).ForValue(v);
+    }
+    const auto params = p_.Params(block);
+    for (uint32_t j = 0; j < params.size(); ++j) {
+      // A value that the loop passes through is its own param, at its own place.
+      if (params[j] == root && !(v == root && j == k && j != 0)) {
+        return Bad(Rule::kBlockStructure, k, j).ForValue(v);
+      }
+    }
+    return OkStatus();
+  }
+
+  Context& c_;
+  const ProgramView& p_;
+  const uint8_t mark_;
+  uint32_t defined_count_ = 0;
+};
+
+}  // namespace
+
+Status CheckCode(Context* c) {
+  c->order_count = 0;
+  c->arena_count = 0;
+  c->used_symbols = 0;
+  return CodeWalker(c).Method();
+}
+
+}  // namespace floe::validate
