@@ -8,6 +8,12 @@
 //     %z = pointwise(%y) { r0 = load 0; r0 = relu r0 } : f32[N,6,28,28]
 //     output %z as "logits"
 //   }
+//
+// Operands of an epilogue follow a bar: conv(%x, %w | %b) {...} epilogue { r1 = load 0; ... }. An
+// absent operand or result is _. Known contents follow a type: i64[2] = [N,4]. Names with other
+// than letters, digits and _ . / - $ are quoted: %"a b". In the parser, // starts a comment; types
+// are optional (they are inferred, and compared where written) but for ops whose shape is in the
+// type; and a constant may be made up: constant f32[64,64] = random SEED [LOW HIGH].
 #ifndef FLOE_COMPILER_IR_TEXT_H_
 #define FLOE_COMPILER_IR_TEXT_H_
 
