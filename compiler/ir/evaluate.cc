@@ -9,6 +9,7 @@
 #include "backends/reference/ops.h"
 #include "compiler/ir/status_macros.h"
 #include "compiler/ir/verify.h"
+#include "format/checked.h"
 #include "format/tensor_info.h"
 
 namespace floe::ir {
@@ -47,8 +48,8 @@ absl::StatusOr<std::vector<int64_t>> ConcreteDims(const Graph& graph, const Valu
   const TensorInfo info = InfoOf(value.dtype(), dims);
   int64_t bytes;
   if (!TensorBytes(info, &bytes).ok()) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "'%s' of type %s is too large or negative", value.name(), TypeToString(graph, value)));
+    return absl::InvalidArgumentError(absl::StrFormat("'%s' of type %s is too large or negative",
+                                                      value.name(), TypeToString(graph, value)));
   }
   return dims;
 }
@@ -138,8 +139,8 @@ class SymbolSolver {
 
 absl::Status CheckInputs(const Graph& graph, std::span<const Tensor> inputs) {
   if (inputs.size() != graph.inputs().size()) {
-    return absl::InvalidArgumentError(absl::StrFormat("the graph takes %d inputs, not %d",
-                                                      graph.inputs().size(), inputs.size()));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the graph takes %d inputs, not %d", graph.inputs().size(), inputs.size()));
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& input = *graph.inputs()[i];
@@ -203,8 +204,8 @@ absl::StatusOr<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node&
   if (scratch == nullptr) {
     return RuleError(graph, node, Code::kResourceExhausted, Rule::kHostMemory, kNoIndex);
   }
-  const Rule rule = reference::RunOp(node.op(), info, input_data.data(), output_data.data(),
-                                     scratch.get());
+  const Rule rule =
+      reference::RunOp(node.op(), info, input_data.data(), output_data.data(), scratch.get());
   if (rule != Rule::kNone) return RuleError(graph, node, Code::kOutOfRange, rule, kNoIndex);
   return outputs;
 }

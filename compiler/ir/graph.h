@@ -152,7 +152,8 @@ class Node {
   const std::vector<int64_t>& Ints(std::string_view attr_name) const;
 
   // kPointwise: the region over inputs. kConv, kGemm, kMatMul: the epilogue; its operand i is input
-  // `epilogue_begin` + i. kSoftmax: the prologue, likewise. Empty: none.
+  // `epilogue_begin` + i, and epilogue_begin is 2 (a bias or c is part of the code then). kSoftmax:
+  // the prologue, likewise, with epilogue_begin 1. Empty: none.
   std::vector<PwInstr> code;
   uint32_t epilogue_begin = 0;
 

@@ -2,7 +2,7 @@
 
 #include <cctype>
 #include <cmath>
-#include <cstdio>
+#include <cstdlib>
 
 #include "absl/strings/str_format.h"
 #include "compiler/ir/attributes.h"
@@ -33,12 +33,16 @@ std::string Name(char sigil, std::string_view name) {
   return sigil + (plain ? std::string(name) : Quoted(name));
 }
 
-// Shortest of the usual precisions that reads back as the same number; always looks like a float.
-std::string FloatText(double v, int digits) {
+// Shortest of the usual precisions that reads back as the same number (a float if `single`); always
+// looks like a float.
+std::string FloatText(double v, bool single) {
   if (std::isnan(v)) return "nan";
   if (std::isinf(v)) return v > 0 ? "inf" : "-inf";
   std::string text = absl::StrFormat("%.6g", v);
-  if (std::strtod(text.c_str(), nullptr) != v) text = absl::StrFormat("%.*g", digits, v);
+  const double back = std::strtod(text.c_str(), nullptr);
+  if (single ? static_cast<float>(back) != static_cast<float>(v) : back != v) {
+    text = absl::StrFormat("%.*g", single ? 9 : 17, v);
+  }
   if (text.find_first_of(".en") == std::string::npos) text += ".0";
   return text;
 }
@@ -100,23 +104,23 @@ class Printer {
       return;
     }
     text_ += " = [";
-    const int digits = t.dtype() == DType::kF64 ? 17 : 9;
+    const bool single = t.dtype() != DType::kF64;
     for (int64_t i = 0; i < t.count(); ++i) {
       if (i > 0) text_ += ", ";
-      text_ += IsFloat(t.dtype()) ? FloatText(t.DoubleAt(i), digits) : std::to_string(t.IntAt(i));
+      text_ += IsFloat(t.dtype()) ? FloatText(t.DoubleAt(i), single) : std::to_string(t.IntAt(i));
     }
     text_ += "]\n";
   }
 
   static std::string AttrText(const Attr& attr) {
     if (const auto* v = std::get_if<int64_t>(&attr)) return std::to_string(*v);
-    if (const auto* v = std::get_if<double>(&attr)) return FloatText(*v, 17);
+    if (const auto* v = std::get_if<double>(&attr)) return FloatText(*v, false);
     std::string text;
     if (const auto* list = std::get_if<std::vector<int64_t>>(&attr)) {
       for (const int64_t v : *list) text += (text.empty() ? "" : ",") + std::to_string(v);
     } else {
       for (const double v : std::get<std::vector<double>>(attr)) {
-        text += (text.empty() ? "" : ",") + FloatText(v, 17);
+        text += (text.empty() ? "" : ",") + FloatText(v, false);
       }
     }
     return "[" + text + "]";
@@ -214,7 +218,7 @@ std::string CodeToText(std::span<const PwInstr> code) {
     if (op == PwOp::kLoad) text += absl::StrFormat(" %d", pw.operand);
     const uint8_t sources[] = {pw.a, pw.b, pw.c};
     for (int i = 0; i < PwOpSources(op); ++i) text += absl::StrFormat(" r%d", sources[i]);
-    if (HasImmediate(op)) text += " " + FloatText(pw.imm, 9);
+    if (HasImmediate(op)) text += " " + FloatText(pw.imm, true);
   }
   return text;
 }

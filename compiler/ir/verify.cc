@@ -98,7 +98,9 @@ absl::Status CheckCode(const Graph& graph, const Node& node) {
       op != OpId::kSoftmax) {
     return Bad(graph, node, "has code, which its op does not take");
   }
-  if (region != (node.epilogue_begin == 0) || node.epilogue_begin > node.inputs().size()) {
+  // The required operands come first; an optional bias or c is part of the epilogue then.
+  const auto begin = static_cast<uint32_t>(region ? 0 : OpRow(op).min_inputs);
+  if (node.epilogue_begin != begin || begin > node.inputs().size()) {
     return Bad(graph, node, "has a wrong epilogue_begin");
   }
   const auto operands = static_cast<uint32_t>(node.inputs().size() - node.epilogue_begin);
