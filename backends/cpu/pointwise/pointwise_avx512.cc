@@ -1,1 +1,0 @@
-#include "backends/cpu/pointwise/pointwise_kernel.h"
