@@ -44,6 +44,9 @@ struct ImportOptions {
   // Bounds by dimension name. A named dimension without bounds is refused: the compiler plans
   // memory for the upper bound and never guesses one.
   std::map<std::string, DimBounds> dims;
+  // Inputs that are no inputs of the program: they always have this value. For shapes, axes and the
+  // like, which must be known when the model is compiled.
+  std::map<std::string, ir::Tensor> frozen;
   int64_t max_bytes = int64_t{64} << 30;  // Model and external data together.
   int64_t max_nodes = int64_t{1} << 20;   // Nodes after functions are inlined.
 };

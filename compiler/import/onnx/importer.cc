@@ -239,9 +239,31 @@ absl::Status Importer::ReadInputs(Scope& scope) {
       return absl::InvalidArgumentError(
           absl::StrFormat("two graph inputs have the name '%s'", input.name()));
     }
-    FLOE_TRY(ReadInput(input, scope));
+    const auto frozen = options_.frozen.find(input.name());
+    FLOE_TRY(frozen == options_.frozen.end() ? ReadInput(input, scope)
+                                             : Freeze(input, frozen->second, scope));
   }
   return CheckOptionsUsed();
+}
+
+absl::Status Importer::Freeze(const ValueInfoProto& input, const ir::Tensor& value, Scope& scope) {
+  const TypeProto::Tensor& type = input.type().tensor_type();
+  FLOE_TRY_ASSIGN(const DType dtype, DTypeOf(type.elem_type()));
+  bool fits = value.dtype() == dtype;
+  if (type.has_shape()) {
+    const auto& dims = type.shape().dim();
+    fits = fits && dims.size() == static_cast<int>(value.dims().size());
+    for (int i = 0; fits && i < dims.size(); ++i) {
+      fits =
+          !dims[i].has_dim_value() || dims[i].dim_value() == value.dims()[static_cast<size_t>(i)];
+    }
+  }
+  if (!fits) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "the value given for input '%s' has another type or shape than the input", input.name()));
+  }
+  scope.names[input.name()] = {Kind::kValue, graph_->AddConstant(input.name(), value), 0};
+  return absl::OkStatus();
 }
 
 absl::Status Importer::ReadInput(const ValueInfoProto& input, Scope& scope) {
@@ -346,10 +368,15 @@ absl::Status Importer::CheckOptionsUsed() const {
     return std::any_of(graph.input().begin(), graph.input().end(),
                        [&](const ValueInfoProto& input) { return input.name() == name; });
   };
-  for (const auto& [name, shape] : options_.shapes) {
+  std::vector<std::string> given;
+  for (const auto& [name, shape] : options_.shapes) given.push_back(name);
+  for (const auto& [name, value] : options_.frozen) given.push_back(name);
+  for (const std::string& name : given) {
     if (is_input(name)) continue;
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "a shape is given for '%s', but the model has no such input; it has %s", name, inputs));
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a shape or a value is given for '%s', but the model has no such input; it "
+                        "has %s",
+                        name, inputs));
   }
   for (const auto& [name, bounds] : options_.dims) {
     bool used = false;

@@ -75,6 +75,7 @@ class Importer {
   absl::Status ReadFunctions();
   absl::Status ReadInputs(Scope& scope);
   absl::Status ReadInput(const ValueInfoProto& input, Scope& scope);
+  absl::Status Freeze(const ValueInfoProto& input, const ir::Tensor& value, Scope& scope);
   absl::StatusOr<ir::Shape> InputShape(const std::string& name, const TypeProto::Tensor& type);
   absl::StatusOr<ir::Dim> NamedDim(const std::string& input, const std::string& symbol);
   absl::Status CheckOptionsUsed() const;

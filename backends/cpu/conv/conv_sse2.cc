@@ -1,1 +1,0 @@
-#include "backends/cpu/conv/conv_kernel.h"

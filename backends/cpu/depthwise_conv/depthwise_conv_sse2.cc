@@ -1,1 +1,0 @@
-#include "backends/cpu/depthwise_conv/depthwise_conv_kernel.h"

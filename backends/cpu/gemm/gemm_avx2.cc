@@ -1,1 +1,0 @@
-#include "backends/cpu/gemm/gemm_kernel.h"

@@ -1,1 +1,0 @@
-#include "backends/cpu/matmul/matmul_kernel.h"

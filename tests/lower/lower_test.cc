@@ -1,0 +1,369 @@
+// Each lowering rule on a small graph: compiled and run on every kernel table against the IR
+// evaluator, with the kernels and layouts that the rule should have chosen.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "compiler/ir/evaluate.h"
+#include "compiler/ir/shapes.h"
+#include "compiler/lower/compile.h"
+#include "runtime/floe.hpp"
+#include "tools/cli/inputs.h"
+
+namespace floe::lower {
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Attrs = std::map<std::string, ir::Attr, std::less<>>;
+
+// Builds typed graphs with random constants.
+class Builder {
+ public:
+  Builder() : graph_(std::make_unique<ir::Graph>()) { graph_->name = "test"; }
+
+  ir::Value* In(const std::string& name, const Ints& dims, DType dtype = DType::kF32) {
+    return graph_->AddInput(name, dtype, ir::Shape(dims.begin(), dims.end()));
+  }
+  ir::Value* Batched(const std::string& name, const Ints& rest) {
+    ir::Shape shape = {ir::Dim::OfSymbol(graph_->GetSymbol("N", 1, 5))};
+    shape.insert(shape.end(), rest.begin(), rest.end());
+    return graph_->AddInput(name, DType::kF32, shape);
+  }
+  ir::Value* Const(const Ints& dims, float scale = 0.5f) {
+    ir::Tensor t(DType::kF32, dims);
+    std::normal_distribution<float> normal(0.0f, scale);
+    for (int64_t i = 0; i < t.count(); ++i) t.mutable_as<float>()[i] = normal(random_);
+    return graph_->AddConstant("c", t);
+  }
+  ir::Value* Index(const Ints& values) {
+    ir::Tensor t(DType::kI64, {static_cast<int64_t>(values.size())});
+    std::memcpy(t.mutable_data(), values.data(), values.size() * 8);
+    return graph_->AddConstant("i", t);
+  }
+  std::vector<ir::Value*> Ops(OpId op, std::vector<ir::Value*> inputs, Attrs attrs = {},
+                              size_t outputs = 1, const ir::Shape* shape = nullptr) {
+    std::vector<std::string> names;
+    const std::string base = OpRow(op).name + std::to_string(count_++);
+    for (size_t i = 0; i < outputs; ++i) names.push_back(base + "_" + std::to_string(i));
+    ir::Node* node = graph_->AddNode(op, std::move(inputs), names, {base, ""});
+    node->attrs = std::move(attrs);
+    if (shape != nullptr) node->output()->set_type(node->input(0)->dtype(), *shape);
+    const absl::Status s = ir::InferNode(*graph_, *node);
+    EXPECT_TRUE(s.ok()) << s;
+    return node->outputs();
+  }
+  ir::Value* Op(OpId op, std::vector<ir::Value*> inputs, Attrs attrs = {}) {
+    return Ops(op, std::move(inputs), std::move(attrs))[0];
+  }
+  ir::Value* Reshape(ir::Value* x, const ir::Shape& shape) {
+    return Ops(OpId::kReshape, {x}, {}, 1, &shape)[0];
+  }
+  ir::Value* Conv(ir::Value* x, const Ints& w, int64_t pad, int64_t stride = 1, int64_t groups = 1,
+                  bool bias = true) {
+    const size_t spatial = w.size() - 2;
+    std::vector<ir::Value*> inputs = {x, Const(w)};
+    if (bias) inputs.push_back(Const({w[0]}));
+    return Op(OpId::kConv, inputs,
+              {{"strides", Ints(spatial, stride)},
+               {"pads", Ints(2 * spatial, pad)},
+               {"dilations", Ints(spatial, 1)},
+               {"groups", groups}});
+  }
+  ir::Value* Relu(ir::Value* x) { return Op(OpId::kRelu, {x}); }
+  ir::Value* Transpose(ir::Value* x, const Ints& perm) {
+    return Op(OpId::kTranspose, {x}, {{"perm", perm}});
+  }
+  void Out(ir::Value* v, const std::string& name) { graph_->AddOutput(v, name); }
+  std::unique_ptr<ir::Graph> Take() { return std::move(graph_); }
+
+ private:
+  std::unique_ptr<ir::Graph> graph_;
+  std::mt19937 random_{11};
+  int count_ = 0;
+};
+
+struct Rule {
+  const char* name;
+  std::function<void(Builder&)> build;
+  std::vector<const char*> kernels;  // Substrings that must appear in the explained lines.
+  int instructions = 0;              // 0: not checked.
+};
+
+ir::Shape ShapeOf(const Ints& dims) { return ir::Shape(dims.begin(), dims.end()); }
+
+const std::vector<Rule>& Rules() {
+  static const auto* rules = new std::vector<Rule>{
+      {"conv_relu_is_one_kernel",
+       [](Builder& b) {
+         b.Out(b.Relu(b.Conv(b.Batched("x", {3, 9, 7}), {20, 3, 3, 3}, 1)), "y");
+       },
+       {"copy", "conv "},
+       3},
+      {"residual_block",
+       [](Builder& b) {
+         ir::Value* x = b.Relu(b.Conv(b.Batched("x", {4, 8, 8}), {16, 4, 3, 3}, 1));
+         ir::Value* y = b.Conv(b.Relu(b.Conv(x, {16, 16, 3, 3}, 1)), {16, 16, 3, 3}, 1);
+         b.Out(b.Relu(b.Op(OpId::kAdd, {y, x})), "y");
+       },
+       {"conv "},
+       5},
+      {"strided_and_grouped_convs",
+       [](Builder& b) {
+         ir::Value* x = b.Conv(b.In("x", {2, 6, 11, 10}), {18, 2, 3, 3}, 1, 2, 3);
+         b.Out(b.Conv(x, {7, 18, 1, 1}, 0, 2, 1, false), "y");
+       },
+       {"conv "}},
+      {"depthwise",
+       [](Builder& b) {
+         b.Out(b.Relu(b.Conv(b.In("x", {1, 21, 9, 9}), {21, 1, 3, 3}, 1, 1, 21)), "y");
+       },
+       {"depthwise_conv"}},
+      {"conv_1d_falls_back_with_its_epilogue",
+       [](Builder& b) {
+         b.Out(b.Relu(b.Conv(b.In("x", {2, 5, 17}), {8, 5, 3}, 1)), "y");
+       },
+       {"generic", "falls back"}},
+      {"pools_and_head",
+       [](Builder& b) {
+         ir::Value* x = b.Relu(b.Conv(b.Batched("x", {3, 12, 12}), {16, 3, 3, 3}, 1));
+         x = b.Op(OpId::kMaxPool, {x},
+                  {{"kernel", Ints{3, 3}},
+                   {"strides", Ints{2, 2}},
+                   {"pads", Ints{1, 1, 1, 1}},
+                   {"dilations", Ints{1, 1}},
+                   {"ceil_mode", int64_t{0}}});
+         x = b.Op(OpId::kReduce, {x},
+                  {{"kind", int64_t{1}}, {"axes", Ints{2, 3}}, {"keepdims", int64_t{0}}});
+         b.Out(b.Op(OpId::kMatMul, {x, b.Const({16, 10})}), "y");
+       },
+       {"pool", "reduce", "gemm"}},
+      {"attention_reads_and_writes_through_transposes",
+       [](Builder& b) {
+         ir::Value* x = b.In("x", {2, 6, 32});
+         const auto heads = [&](const Ints& perm) {
+           ir::Value* v = b.Op(OpId::kMatMul, {x, b.Const({32, 32}, 0.2f)});
+           return b.Transpose(b.Reshape(v, ShapeOf({2, 6, 4, 8})), perm);
+         };
+         ir::Value* q = heads({0, 2, 1, 3});
+         ir::Value* k = heads({0, 2, 3, 1});
+         ir::Value* v = heads({0, 2, 1, 3});
+         ir::Value* p = b.Op(OpId::kSoftmax, {b.Op(OpId::kMatMul, {q, k})}, {{"axis", int64_t{3}}});
+         ir::Value* y = b.Transpose(b.Op(OpId::kMatMul, {p, v}), {0, 2, 1, 3});
+         b.Out(b.Reshape(y, ShapeOf({2, 6, 32})), "y");
+       },
+       {"matmul", "softmax", "operands read transposed", "result transposed"}},
+      {"transposes_that_stay",
+       [](Builder& b) {
+         b.Out(b.Transpose(b.In("x", {2, 3, 4, 5}), {3, 1, 0, 2}), "y");
+       },
+       {"transpose"},
+       1},
+      {"channels_last_movement",
+       [](Builder& b) {
+         ir::Value* x = b.Conv(b.In("x", {1, 3, 8, 8}), {16, 3, 1, 1}, 0);
+         ir::Value* z = b.Op(OpId::kConcat, {x, b.Relu(x)}, {{"axis", int64_t{1}}});
+         z = b.Op(OpId::kPad, {z},
+                  {{"mode", int64_t{0}},
+                   {"before", Ints{0, 0, 1, 2}},
+                   {"after", Ints{0, 0, 0, 1}},
+                   {"value", 0.25}});
+         const ir::Shape sliced = ShapeOf({1, 32, 5, 4});
+         z = b.Ops(OpId::kSlice, {z}, {{"starts", Ints{0, 0, 0, 10}}, {"steps", Ints{1, 1, 2, -2}}},
+                   1, &sliced)[0];
+         b.Out(b.Conv(z, {5, 32, 3, 3}, 1), "y");
+       },
+       {"concat", "pad", "slice", "channels-last"}},
+      {"broadcasts_over_channels_last",
+       [](Builder& b) {
+         ir::Value* x = b.Conv(b.In("x", {2, 3, 6, 6}), {16, 3, 3, 3}, 1);
+         ir::Value* scale =
+             b.Op(OpId::kReduce, {x},
+                  {{"kind", int64_t{1}}, {"axes", Ints{2, 3}}, {"keepdims", int64_t{1}}});
+         scale = b.Op(OpId::kSigmoid, {b.Conv(scale, {16, 16, 1, 1}, 0)});
+         ir::Value* y = b.Op(OpId::kMul, {x, scale});
+         y = b.Op(OpId::kAdd, {y, b.Const({16, 1, 1})});
+         b.Out(b.Op(OpId::kMul, {y, b.Const({6})}), "y");
+       },
+       {"pointwise"}},
+      {"gather_with_constant_indices",
+       [](Builder& b) {
+         b.Out(
+             b.Op(OpId::kGather, {b.In("x", {5, 4}), b.Index({3, -1, 0})}, {{"axis", int64_t{0}}}),
+             "y");
+       },
+       {"gather"}},
+      {"outputs_that_are_inputs_aliases_and_twins",
+       [](Builder& b) {
+         ir::Value* x = b.In("x", {3, 4});
+         ir::Value* y = b.Op(OpId::kExp, {x});
+         b.Out(x, "same");
+         b.Out(b.Reshape(y, ShapeOf({2, 6})), "shaped");
+         b.Out(y, "first");
+         b.Out(y, "second");
+         b.Out(b.Const({2, 2}), "constant");
+       },
+       {"copy", "pointwise"}},
+      {"bidirectional_lstm",
+       [](Builder& b) {
+         const auto y =
+             b.Ops(OpId::kLstm,
+                   {b.In("x", {5, 2, 6}), b.Const({2, 36, 6}), b.Const({2, 36, 9}),
+                    b.Const({2, 72}), nullptr, b.In("h", {2, 2, 9}), b.In("c", {2, 2, 9})},
+                   {{"hidden", int64_t{9}}, {"direction", int64_t{2}}}, 3);
+         b.Out(y[0], "y");
+         b.Out(y[1], "h_out");
+         b.Out(y[2], "c_out");
+       },
+       {"lstm_recurrence", "gemm", "concat"}},
+      {"reverse_lstm_without_states",
+       [](Builder& b) {
+         const auto y =
+             b.Ops(OpId::kLstm, {b.In("x", {4, 3, 5}), b.Const({1, 64, 5}), b.Const({1, 64, 16})},
+                   {{"hidden", int64_t{16}}, {"direction", int64_t{1}}}, 3);
+         b.Out(y[0], "y");
+       },
+       {"lstm_recurrence"}},
+      {"integers_run_on_the_reference",
+       [](Builder& b) {
+         ir::Value* x = b.In("x", {3, 5}, DType::kI64);
+         b.Out(b.Op(OpId::kAdd, {x, x}), "y");
+       },
+       {"generic", "i64"}},
+      {"norms",
+       [](Builder& b) {
+         ir::Value* x = b.In("x", {2, 3, 33});
+         b.Out(b.Ops(OpId::kLayerNorm, {x, b.Const({33}), b.Const({33})},
+                     {{"axis", int64_t{2}}, {"epsilon", 1e-5}}, 1)[0],
+               "layer");
+         b.Out(b.Op(OpId::kRmsNorm, {x, b.Const({33})}, {{"axis", int64_t{2}}, {"epsilon", 1e-6}}),
+               "rms");
+         b.Out(b.Op(OpId::kLogSoftmax, {x}, {{"axis", int64_t{1}}}), "log_softmax");
+       },
+       {"norm", "softmax"}},
+  };
+  return *rules;
+}
+
+ir::Tensor RandomInput(const ir::Value& v, const std::vector<int64_t>& symbols,
+                       std::mt19937* random) {
+  Ints dims;
+  for (const ir::Dim& d : v.shape()) dims.push_back(d.Eval(symbols));
+  ir::Tensor t(v.dtype(), dims);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < t.count(); ++i) {
+    if (v.dtype() == DType::kI64) {
+      t.mutable_as<int64_t>()[i] = static_cast<int64_t>((*random)() % 2001) - 1000;
+    } else {
+      t.mutable_as<float>()[i] = normal(*random);
+    }
+  }
+  return t;
+}
+
+Tensor BindingOf(const ir::Tensor& t) {
+  Tensor b;
+  b.data = const_cast<void*>(t.data());
+  b.bytes = static_cast<size_t>(t.bytes());
+  b.dtype = static_cast<int32_t>(t.dtype());
+  b.rank = static_cast<uint32_t>(t.dims().size());
+  for (size_t i = 0; i < t.dims().size(); ++i) b.dims[i] = t.dims()[i];
+  return b;
+}
+
+std::unique_ptr<ir::Graph> Build(const Rule& rule) {
+  Builder b;
+  rule.build(b);
+  return b.Take();
+}
+
+void RunOnTable(const void* file, size_t bytes, const floe_backend_info& backend,
+                const std::vector<ir::Tensor>& inputs, const std::vector<ir::Tensor>& expected) {
+  OpenOptions open;
+  open.backend = backend.backend;
+  open.isa = backend.isa;
+  auto model = Model::Open(file, bytes, open);
+  ASSERT_TRUE(model.ok()) << model.outcome().Message();
+  auto session = Session::Make(*model);
+  ASSERT_TRUE(session.ok());
+  std::vector<Tensor> bindings;
+  for (const ir::Tensor& t : inputs) bindings.push_back(BindingOf(t));
+  const Outcome bound = session->Bind(bindings);
+  ASSERT_TRUE(bound.ok()) << bound.Message();
+  std::vector<std::string> buffers;
+  for (const ir::Tensor& t : expected) buffers.emplace_back(static_cast<size_t>(t.bytes()), '\xff');
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    ASSERT_TRUE(session->SetOutput(i, buffers[i].data(), buffers[i].size()).ok());
+  }
+  const Outcome ran = session->Run();
+  ASSERT_TRUE(ran.ok()) << ran.Message();
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    auto got = session->Output(i);
+    ASSERT_TRUE(got.ok());
+    double max = 0;
+    EXPECT_LE(cli::MaxRelativeError(*got, BindingOf(expected[i]), &max), 1e-5)
+        << backend.backend << "/" << backend.isa << ", output " << i;
+  }
+}
+
+class LowerTest : public testing::TestWithParam<Rule> {};
+
+TEST_P(LowerTest, ComputesWhatTheGraphMeansOnEveryTable) {
+  const auto graph = Build(GetParam());
+  std::mt19937 random(5);
+  for (const int64_t n : {1, 3, 5}) {
+    const std::vector<int64_t> symbols(graph->symbols.size(), n);
+    std::vector<ir::Tensor> inputs;
+    for (const ir::Value* v : graph->inputs()) inputs.push_back(RandomInput(*v, symbols, &random));
+    auto expected = ir::Evaluate(*graph, inputs);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    std::vector<uint8_t> bytes;
+    const auto sink = [](void* self, const void* data, size_t size) {
+      auto* to = static_cast<std::vector<uint8_t>*>(self);
+      const auto* from = static_cast<const uint8_t*>(data);
+      to->insert(to->end(), from, from + size);
+      return true;
+    };
+    CompileReport report;
+    const absl::Status s = Compile(Build(GetParam()), {}, sink, &bytes, &report);
+    ASSERT_TRUE(s.ok()) << s;
+    std::unique_ptr<void, void (*)(void*)> file(
+        std::aligned_alloc(64, (bytes.size() + 63) / 64 * 64), std::free);
+    std::memcpy(file.get(), bytes.data(), bytes.size());
+    floe_backend_info backend = {};
+    backend.struct_size = sizeof(backend);
+    for (uint32_t b = 0; floe_get_backend(b, &backend) == FLOE_OK; ++b) {
+      if (backend.available) RunOnTable(file.get(), bytes.size(), backend, inputs, *expected);
+    }
+    if (symbols.empty()) break;
+  }
+}
+
+TEST_P(LowerTest, ChoosesTheKernelsOfTheRule) {
+  std::vector<uint8_t> bytes;
+  const auto sink = [](void*, const void*, size_t) { return true; };
+  CompileReport report;
+  const absl::Status s = Compile(Build(GetParam()), {}, sink, nullptr, &report);
+  ASSERT_TRUE(s.ok()) << s;
+  std::string all;
+  for (const std::string& line : report.kernels) all += line + "\n";
+  for (const char* kernel : GetParam().kernels) EXPECT_THAT(all, testing::HasSubstr(kernel));
+  if (GetParam().instructions > 0) {
+    EXPECT_EQ(report.instructions, static_cast<size_t>(GetParam().instructions)) << all;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, LowerTest, testing::ValuesIn(Rules()),
+                         [](const testing::TestParamInfo<Rule>& info) {
+                           return std::string(info.param.name);
+                         });
+
+}  // namespace
+}  // namespace floe::lower
