@@ -1,4 +1,5 @@
-// Scalar functions in double that ops and the pointwise bytecode share.
+// Scalar functions in double that ops and the pointwise bytecode share. At infinities they give
+// what their formulas give in IEEE arithmetic: silu(-inf) = -inf * 0 = NaN, as in numpy.
 #ifndef FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
 #define FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
 
@@ -16,12 +17,9 @@ inline double SigmoidOf(double x) {
   const double e = std::exp(x);
   return e / (1 + e);
 }
-inline double SiluOf(double x) { return std::isinf(x) && x < 0 ? -0.0 : x * SigmoidOf(x); }
-inline double GeluOf(double x) {
-  return std::isinf(x) && x < 0 ? -0.0 : 0.5 * x * std::erfc(-x * 0.70710678118654752440);
-}
+inline double SiluOf(double x) { return x * SigmoidOf(x); }
+inline double GeluOf(double x) { return 0.5 * x * std::erfc(-x * 0.70710678118654752440); }
 inline double GeluTanhOf(double x) {
-  if (std::isinf(x) && x < 0) return -0.0;
   return 0.5 * x * (1 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
 }
 inline double SoftplusOf(double x) { return ReluOf(x) + std::log1p(std::exp(-std::fabs(x))); }
@@ -29,12 +27,8 @@ inline double EluOf(double x, double alpha) { return x < 0 ? alpha * std::expm1(
 inline double HardSigmoidOf(double x, double alpha, double beta) {
   return MaxOf(MinOf(alpha * x + beta, 1), 0);
 }
-inline double HardSwishOf(double x) {
-  return std::isinf(x) && x < 0 ? -0.0 : x * HardSigmoidOf(x, 1.0 / 6, 0.5);
-}
-inline double MishOf(double x) {
-  return std::isinf(x) && x < 0 ? -0.0 : x * std::tanh(SoftplusOf(x));
-}
+inline double HardSwishOf(double x) { return x * HardSigmoidOf(x, 1.0 / 6, 0.5); }
+inline double MishOf(double x) { return x * std::tanh(SoftplusOf(x)); }
 
 }  // namespace floe::reference
 

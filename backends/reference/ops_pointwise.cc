@@ -154,6 +154,9 @@ constexpr auto kLogicalNot = [](auto a, auto, Params) { return a == 0; };
 constexpr auto kBitwiseAnd = [](auto a, auto b, Params) { return a & b; };
 constexpr auto kBitwiseOr = [](auto a, auto b, Params) { return a | b; };
 constexpr auto kBitwiseXor = [](auto a, auto b, Params) { return a ^ b; };
+constexpr auto kBitwiseNot = [](auto a, auto, Params p) {
+  return p[kWidth] == 1 ? static_cast<decltype(a)>(a == 0) : ~a;
+};
 // A shift by the width or more (or by a negative number) shifts everything out.
 constexpr auto kBitShift = [](auto a, auto b, Params p) {
   using T = decltype(a);
@@ -223,6 +226,7 @@ constexpr Row kRows[] = {
     Integers<kBitwiseAnd>(OpId::kBitwiseAnd, 2, kIntsAndBool),
     Integers<kBitwiseOr>(OpId::kBitwiseOr, 2, kIntsAndBool),
     Integers<kBitwiseXor>(OpId::kBitwiseXor, 2, kIntsAndBool),
+    Integers<kBitwiseNot>(OpId::kBitwiseNot, 1, kIntsAndBool),
     Integers<kBitShift>(OpId::kBitShift, 2, kInts, "b"),
     Numbers<kPRelu>(OpId::kPRelu, 2, kNumbers, Result::kSame),
 
@@ -349,7 +353,7 @@ Rule RunElementwise(const RunArgs& a) {
     params[i] = row.attrs[i] == 'f' ? attrs.Float() : static_cast<double>(attrs.Int());
   }
   const DType dtype = a.in(0).dtype;
-  params[kWidth] = static_cast<double>(DTypeSize(dtype) * 8);
+  params[kWidth] = dtype == DType::kBool ? 1 : static_cast<double>(DTypeSize(dtype) * 8);
   Reader first = InputReader(a, 0);
   Reader second = InputReader(a, row.inputs == 2 ? 1 : 0);
   return WithCompute(dtype, [&](auto zero) {
