@@ -179,22 +179,15 @@ class CodeWalker {
     return OkStatus();
   }
 
-  // A block's results are copied one after the other, to the instruction's outputs or back to the
-  // loop's params: no copy may overwrite the source of another one, or its own.
+  // A block's results are copied to the instruction's outputs, or back to the loop's params as if
+  // all at once. No copy may have its own target as its source.
   Status Result(const Instruction& i, const BlockDef& block, uint32_t k) {
     const uint32_t v = p_.Results(block)[k];
     if (!Readable(v)) return Bad(Rule::kInstructionOperand).ForValue(v);
     const uint32_t root = Root(p_, v);
     c_.used_symbols |= c_.symbols[v] | c_.symbols[root];
     for (const uint32_t out : p_.Outputs(i)) {
-      if (out == root) return Bad(Rule::kBlockStructure).ForValue(v);
-    }
-    const auto params = p_.Params(block);
-    for (uint32_t j = 0; j < params.size(); ++j) {
-      // A value that the loop passes through is its own param, at its own place.
-      if (params[j] == root && !(v == root && j == k && j != 0)) {
-        return Bad(Rule::kBlockStructure, k, j).ForValue(v);
-      }
+      if (out == root) return Bad(Rule::kBlockStructure, 0, k).ForValue(v);
     }
     return OkStatus();
   }

@@ -1,0 +1,62 @@
+// Every rule of a file (1xx to 4xx) is broken once or more, and answered with exactly that rule.
+#include "tests/format/rules_test.h"
+
+#include <set>
+
+namespace floe::testing {
+namespace {
+
+TEST(ProgramRulesTest, EveryDamageIsNamed) {
+  const ProgramData good = EverythingProgram();
+  for (const auto& list : {TableCases(), CodeCases(), PlanCases()}) {
+    for (const ProgramCase& c : list) {
+      SCOPED_TRACE(c.name);
+      ProgramData data = good;
+      c.damage(&data);
+      const Status direct =
+          ValidateProgram(data.View(), Limits{}, FakeFootprints(), DefaultAllocator());
+      EXPECT_FALSE(direct.ok());
+      EXPECT_EQ(direct.rule, c.rule) << ::testing::PrintToString(direct);
+      // The same through a file.
+      const Status read = ReadFile(Written(data.View()));
+      EXPECT_EQ(read.rule, direct.rule) << ::testing::PrintToString(read);
+    }
+  }
+}
+
+TEST(ProgramRulesTest, EveryRuleOfAFileHasACase) {
+  // kMetadataField has a test of its own above.
+  std::set<Rule> seen = {Rule::kMetadataField};
+  for (const FileCase& c : FileCases()) seen.insert(c.rule);
+  for (const auto& list : {TableCases(), CodeCases(), PlanCases()}) {
+    for (const ProgramCase& c : list) seen.insert(c.rule);
+  }
+#define FLOE_RULE(id, name, text)                                           \
+  if (id >= 100 && id < 500) {                                              \
+    EXPECT_TRUE(seen.count(Rule::name)) << "no test breaks rule " << #name; \
+  }
+#include "format/rules.def"
+#undef FLOE_RULE
+}
+
+TEST(ProgramRulesTest, LimitsAreRespected) {
+  const ProgramData data = EverythingProgram();
+  const AlignedFile file = Written(data.View());
+  ReadOptions options;
+  EXPECT_OK(ReadFile(file, options));
+  options.limits.max_instructions = data.instructions.size() - 1;
+  EXPECT_EQ(ReadFile(file, options).rule, Rule::kLimitExceeded);
+  options = {};
+  options.limits.max_metadata_bytes = 1000;
+  EXPECT_EQ(ReadFile(file, options).rule, Rule::kLimitExceeded);
+  options = {};
+  options.limits.max_arena_bytes = data.buckets[1].arena_bytes + data.buckets[1].scratch_bytes - 1;
+  EXPECT_EQ(ReadFile(file, options).rule, Rule::kLimitExceeded);
+  options = {};
+  options.limits.max_work = 500;  // Less than one instruction.
+  EXPECT_EQ(ReadFile(file, options).rule, Rule::kLimitExceeded);
+  EXPECT_EQ(ReadFile(file, options).code, Code::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace floe::testing
