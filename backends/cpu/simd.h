@@ -29,6 +29,13 @@
 #define FLOE_VARIANT(text) text "__" FLOE_ISA_NAME
 #define FLOE_INLINE [[gnu::always_inline, maybe_unused]] inline
 
+// Before a loop with a constant trip count whose arrays must become registers.
+#if defined(__clang__)
+#define FLOE_UNROLL _Pragma("unroll")
+#else
+#define FLOE_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace floe::cpu::FLOE_ISA {
 namespace {
 

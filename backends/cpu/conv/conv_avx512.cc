@@ -1,0 +1,1 @@
+#include "backends/cpu/conv/conv_kernel.h"

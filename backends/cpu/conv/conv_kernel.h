@@ -1,0 +1,52 @@
+// Family conv: convolution over a channels-last image with a halo, directly on the GEMM
+// micro-kernel. Rows of the product are output pixels, the taps of the A descriptor are the
+// window's, so nothing is gathered or copied.
+#ifndef FLOE_BACKENDS_CPU_CONV_CONV_KERNEL_H_
+#define FLOE_BACKENDS_CPU_CONV_CONV_KERNEL_H_
+
+#include "backends/cpu/gemm/driver.h"
+#include "backends/halo.h"
+#include "backends/kernel.h"
+
+namespace floe::cpu::FLOE_ISA {
+
+Status PrepareConv(const OpInfo& op, const PrepareContext& context, void* state,
+                   Schedule* schedule) {
+  auto* s = static_cast<ProductState*>(state);
+  PrepareConvProduct(op, context, Tiles(), s);
+  const bool has_halo = !op.outputs[0].halo.empty();
+  schedule->tasks =
+      s->empty ? static_cast<uint32_t>(has_halo) : static_cast<uint32_t>(s->tiling.tasks());
+  schedule->variant = VariantName(TileUser::kConv, s->tiling.tile_rows, s->tiling.tile_panels);
+  return OkStatus();
+}
+
+Rule RunConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void* scratch) {
+  const auto* s = static_cast<const ProductState*>(args.state);
+  const TensorInfo& y = args.op->outputs[0];
+  if (s->empty) {
+    if (begin < end) ZeroHalo(y, args.outputs[0]);
+    return Rule::kNone;
+  }
+  Product p;
+  p.state = s;
+  p.taps = TapTable(args.state);
+  p.code = args.op->code;
+  p.code_count = args.op->code_count;
+  p.operands = args.inputs + 2;
+  p.tile_scratch = static_cast<float*>(scratch);
+  for (uint32_t task = begin; task < end; ++task) {
+    const TaskBlock block = BlockOfTask(s->tiling, task);
+    p.a = static_cast<const float*>(args.inputs[0]) + s->a_offset + block.outer * s->a_group;
+    p.b = static_cast<const float*>(args.inputs[1]) + block.outer * s->b_group;
+    p.channel = block.outer * s->y_group;
+    p.y = static_cast<float*>(args.outputs[0]) + s->y_offset + p.channel;
+    RunBlock(p, block);
+    ZeroBlockHalo(*s, block, y, args.outputs[0]);
+  }
+  return Rule::kNone;
+}
+
+}  // namespace floe::cpu::FLOE_ISA
+
+#endif  // FLOE_BACKENDS_CPU_CONV_CONV_KERNEL_H_

@@ -1,0 +1,1 @@
+#include "backends/cpu/gemm/gemm_kernel.h"

@@ -1,0 +1,76 @@
+// How a product of M rows and N columns is cut: into register tiles, and into tasks.
+//
+// Everything GEMM-like (gemm, conv, matmul) is one loop nest around one micro-kernel: a tile of
+// `rows` rows and `panels` 16-column weight panels whose accumulators live in registers and which
+// walks the whole of K. Every tile sums K in the same order, so an element's value depends on
+// neither tile shape nor task grid. This header and its .cc are compiled once, for the baseline.
+#ifndef FLOE_BACKENDS_CPU_GEMM_TILING_H_
+#define FLOE_BACKENDS_CPU_GEMM_TILING_H_
+
+#include <cstdint>
+
+namespace floe::cpu {
+
+inline constexpr int kMaxTileRows = 14;
+inline constexpr int kMaxTilePanels = 8;
+// Floats of the largest accumulator tile of any ISA, with room for growth: the size of the scratch
+// tile for epilogues that do not fit in registers. The same for every ISA: footprints are.
+inline constexpr int64_t kTileScratchFloats = 1024;
+
+// The tiles that an ISA has: of p panels, every row count from 1 to max_rows[p] (0: none).
+struct TileSet {
+  uint8_t max_rows[kMaxTilePanels + 1];
+  // Cost of one k step, in units of one vector FMA: a row's broadcast, a panel row's loads, and
+  // what the chain latency makes of a tile with too few accumulators.
+  uint8_t vectors_per_panel;
+  float broadcast_cost;
+  float load_cost;
+  float min_step;
+};
+
+struct Problem {
+  int64_t outer = 1;  // Independent products (groups of a convolution, batch of a matmul).
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  int64_t row_bytes = 0;  // Distinct bytes of A for each row.
+  uint32_t workers = 1;
+};
+
+// Row tile t covers rows [m * t / row_tiles, m * (t + 1) / row_tiles); panel group g likewise. So
+// tiles differ by at most one row and no row is computed twice. Tasks are a grid of blocks of
+// tiles.
+struct Tiling {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  int64_t panels = 0;
+  int64_t row_tiles = 0;
+  int64_t groups = 0;
+  int64_t outer = 1;
+  int64_t row_blocks = 1;
+  int64_t group_blocks = 1;
+  bool rows_outer = true;  // Consecutive tasks share rows' blocks (else panel groups).
+  bool prefetch = false;   // Weights come from beyond L2: fetch the next group while computing.
+  uint8_t tile_rows = 1;   // Of the largest tile; for the variant's name.
+  uint8_t tile_panels = 1;
+
+  int64_t tasks() const { return outer * row_blocks * group_blocks; }
+};
+
+// One task: row tiles [row_tile_begin, row_tile_end) of panel groups [group_begin, group_end).
+struct TaskBlock {
+  int64_t outer;
+  int64_t row_tile_begin, row_tile_end;
+  int64_t group_begin, group_end;
+  bool first_group_block;
+};
+
+// `problem` with m, n > 0 and any k >= 0. The same problem and set give the same tiling.
+Tiling ChooseTiling(const Problem& problem, const TileSet& set);
+
+TaskBlock BlockOfTask(const Tiling& tiling, int64_t task);
+
+}  // namespace floe::cpu
+
+#endif  // FLOE_BACKENDS_CPU_GEMM_TILING_H_

@@ -1,0 +1,1 @@
+#include "backends/cpu/matmul/matmul_kernel.h"

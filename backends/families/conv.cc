@@ -1,0 +1,86 @@
+#include "backends/families.h"
+#include "backends/families/check.h"
+#include "backends/families/product.h"
+#include "format/checked.h"
+
+namespace floe::families {
+namespace {
+
+constexpr int64_t kMaxGroups = 1 << 20;
+
+double Elements(const TensorInfo& t) {
+  double count = 1;
+  for (int i = 0; i < t.rank; ++i) count *= static_cast<double>(t.dims[i]);
+  return count;
+}
+
+// x [N,C,H,W] and y [N,O,OH,OW] channels-last.
+Status CheckImages(const OpInfo& op) {
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kChannelsLast, 4));
+  return CheckOperand(op, op.input_count, DType::kF32, LayoutId::kChannelsLast, 4);
+}
+
+}  // namespace
+
+// Attributes: groups, then the window. w [O, C/groups, kh, kw] conv_panels16.
+Status CheckConv(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 11));
+  FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
+  FLOE_RETURN_IF_ERROR(CheckImages(op));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kConvPanels16, 4));
+  WindowAttrs window;
+  FLOE_RETURN_IF_ERROR(CheckWindow(op, 1, &window));
+  const TensorInfo& x = op.inputs[0];
+  const TensorInfo& w = op.inputs[1];
+  const TensorInfo& y = op.outputs[0];
+  const int64_t groups = op.attrs[0];
+  if (groups < 1 || groups > kMaxGroups || x.dims[1] % groups != 0 || w.groups != groups) {
+    return Bad(Rule::kInstructionAttr, w.groups, groups);
+  }
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, y.dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, x.dims[1] / groups));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 2, window.kh));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 3, window.kw));
+  FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, y.dims[1], true));
+  AllowEpilogueInPlace(op, 2, footprint);
+  // One offset for each tap. w's size bounds kh * kw unless w is empty, when there are no taps.
+  int64_t taps = 0, tap_bytes = 0;
+  if (w.dims[0] != 0 && w.dims[1] != 0 &&
+      (!CheckedMul(window.kh, window.kw, &taps) || !CheckedMul(taps, 8, &tap_bytes) ||
+       !CheckedAdd(tap_bytes, kProductStateBytes, &tap_bytes))) {
+    return Bad(Rule::kInstructionAttr);
+  }
+  footprint->scratch_bytes = kTileScratchBytes;
+  footprint->state_bytes = kProductStateBytes + taps * 8;
+  footprint->flops = 2 * Elements(y) * static_cast<double>(w.dims[1]) *
+                     static_cast<double>(window.kh) * static_cast<double>(window.kw);
+  return OkStatus();
+}
+
+// Attributes: the window. w [C, 1, kh, kw] depthwise_taps16.
+Status CheckDepthwiseConv(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 10));
+  FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
+  FLOE_RETURN_IF_ERROR(CheckImages(op));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kDepthwiseTaps16, 4));
+  WindowAttrs window;
+  FLOE_RETURN_IF_ERROR(CheckWindow(op, 0, &window));
+  const TensorInfo& x = op.inputs[0];
+  const TensorInfo& y = op.outputs[0];
+  FLOE_RETURN_IF_ERROR(CheckDim(op, op.input_count, 1, x.dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, x.dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, 1));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 2, window.kh));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 3, window.kw));
+  FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, x.dims[1], true));
+  AllowEpilogueInPlace(op, 2, footprint);
+  footprint->scratch_bytes = kTileScratchBytes;
+  footprint->state_bytes = kProductStateBytes;
+  footprint->flops =
+      2 * Elements(y) * static_cast<double>(window.kh) * static_cast<double>(window.kw);
+  return OkStatus();
+}
+
+}  // namespace floe::families

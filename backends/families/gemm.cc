@@ -1,0 +1,34 @@
+#include "backends/families.h"
+#include "backends/families/check.h"
+#include "backends/families/product.h"
+
+namespace floe::families {
+
+// x [..., K] dense, w [K, N] gemm_panels16, epilogue operands, y [..., N] dense.
+Status CheckGemm(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 0));
+  FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
+  const uint32_t y_operand = op.input_count;
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kDense));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kGemmPanels16, 2));
+  const TensorInfo& x = op.inputs[0];
+  const TensorInfo& w = op.inputs[1];
+  if (x.rank < 1) return Bad(Rule::kInstructionShape, 1, x.rank).ForOperand(0);
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, y_operand, DType::kF32, LayoutId::kDense, x.rank));
+  double rows = 1;
+  for (int i = 0; i + 1 < x.rank; ++i) {
+    FLOE_RETURN_IF_ERROR(CheckDim(op, y_operand, i, x.dims[i]));
+    rows *= static_cast<double>(x.dims[i]);
+  }
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, x.dims[x.rank - 1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, y_operand, x.rank - 1, w.dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, w.dims[1], true));
+  AllowEpilogueInPlace(op, 2, footprint);
+  footprint->scratch_bytes = kTileScratchBytes;
+  footprint->state_bytes = kProductStateBytes;
+  footprint->flops = 2 * rows * static_cast<double>(w.dims[0]) * static_cast<double>(w.dims[1]);
+  return OkStatus();
+}
+
+}  // namespace floe::families

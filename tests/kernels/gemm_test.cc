@@ -1,0 +1,71 @@
+#include "tests/kernels/conformance.h"
+#include "tests/kernels/epilogues.h"
+
+namespace floe::conformance {
+namespace {
+
+// y[..., n] = epilogue(sum_k x[..., k] w[k, n]).
+void GemmOracle(const KernelCase& c, const std::vector<Logical>& in, std::vector<Logical>* out) {
+  const TensorInfo& y = c.outputs[0];
+  const int64_t depth = c.inputs[1].dims[0], columns = c.inputs[1].dims[1];
+  std::vector<int64_t> index(y.rank, 0);
+  for (size_t i = 0; i < (*out)[0].values.size(); ++i, NextIndex(y, &index)) {
+    const auto row = static_cast<int64_t>(i) / columns, column = static_cast<int64_t>(i) % columns;
+    double sum = 0;
+    for (int64_t k = 0; k < depth; ++k) {
+      sum += in[0].values[static_cast<size_t>(row * depth + k)] *
+             in[1].values[static_cast<size_t>(k * columns + column)];
+    }
+    (*out)[0].values[i] = EvalEpilogue(c, in, 2, y.rank - 1, sum, index);
+  }
+}
+
+KernelCase Gemm(std::vector<int64_t> rows, int64_t k, int64_t n, const std::string& epilogue) {
+  KernelCase c;
+  c.kernel = KernelId::kGemm;
+  c.name = "m";
+  for (int64_t d : rows) c.name += std::to_string(d) + "x";
+  c.name += "_k" + std::to_string(k) + "_n" + std::to_string(n);
+  std::vector<int64_t> x = rows, y = rows;
+  x.push_back(k);
+  y.push_back(n);
+  c.inputs = {Dense(x), Packed(LayoutId::kGemmPanels16, {k, n})};
+  c.outputs = {Dense(y)};
+  AddEpilogue(EpilogueNamed(epilogue), n, c.outputs[0], &c);
+  c.oracle = GemmOracle;
+  return c;
+}
+
+std::vector<KernelCase> Cases() {
+  std::vector<KernelCase> cases;
+  // Every epilogue on a whole tile, on partial panels and on a single row.
+  for (const EpilogueProgram& e : EpiloguePrograms()) {
+    cases.push_back(Gemm({8}, 20, 48, e.name));
+    cases.push_back(Gemm({2, 9}, 33, 37, e.name));
+    cases.push_back(Gemm({1}, 7, 70, e.name));
+  }
+  // Every tile height, and column counts around panels and tiles.
+  for (int64_t m = 1; m <= 26; ++m) cases.push_back(Gemm({m}, 5 + m % 3, 16 + 13 * m, "bias"));
+  for (int64_t n : {1,  2,  3,  4,  5,  7,  8,  9,  12,  15,  16,  17,
+                    31, 32, 33, 47, 49, 63, 64, 65, 127, 128, 129, 257}) {
+    cases.push_back(Gemm({1}, 11, n, "bias_relu"));
+    cases.push_back(Gemm({13}, 3, n, "residual"));
+  }
+  // Empty and tiny things, ranks, big things (prefetch and task grids).
+  cases.push_back(Gemm({}, 5, 3, "bias"));
+  cases.push_back(Gemm({0}, 5, 3, "bias"));
+  cases.push_back(Gemm({3}, 5, 0, "relu"));
+  cases.push_back(Gemm({3}, 0, 20, "bias"));
+  cases.push_back(Gemm({1}, 1, 1, "none"));
+  cases.push_back(Gemm({2, 3, 1, 4}, 6, 18, "bias_residual"));
+  cases.push_back(Gemm({64}, 300, 640, "bias_gelu"));
+  cases.push_back(Gemm({100}, 64, 200, "bias_residual_relu"));
+  cases.push_back(Gemm({7}, 700, 400, "bias"));
+  cases.push_back(Gemm({600}, 24, 40, "bias_relu6"));
+  return cases;
+}
+
+FLOE_KERNEL_TESTS(GemmConformance, Cases());
+
+}  // namespace
+}  // namespace floe::conformance
