@@ -12,11 +12,14 @@
 
 namespace floe::reference {
 
+// What buffers hold before anything is written to them.
+inline uint8_t poison = 0xa5;
+
 // A heap block whose end is the tensor's end, so that AddressSanitizer sees every byte beyond it.
 class Buffer {
  public:
   explicit Buffer(size_t bytes) : bytes_(bytes), data_(std::malloc(bytes == 0 ? 1 : bytes)) {
-    std::fill_n(static_cast<uint8_t*>(data_), bytes, uint8_t{0xa5});
+    std::fill_n(static_cast<uint8_t*>(data_), bytes, poison);
   }
   explicit Buffer(const std::vector<uint8_t>& content) : Buffer(content.size()) {
     std::copy(content.begin(), content.end(), static_cast<uint8_t*>(data_));
