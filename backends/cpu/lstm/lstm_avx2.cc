@@ -1,0 +1,1 @@
+#include "backends/cpu/lstm/lstm_kernel.h"

@@ -1,0 +1,152 @@
+// The LSTM's recurrence: h' = o * tanh(c'), c' = f * c + i * g, gates = xw + h R (Hochreiter and
+// Schmidhuber 1997, with the forget gate of Gers et al. 2000; ONNX LSTM's equations).
+//
+// A phase is a time step. A task is a share of the groups of 16 units: all four gates of a group
+// lie side by side in the packed R, so one pass over its rows gives all gates and the cell update
+// happens in registers. The running cell state is the output c; h of a step is the step's row of y.
+#include "backends/cpu/loops.h"
+#include "backends/cpu/math.h"
+#include "backends/kernel.h"
+
+namespace floe::cpu::FLOE_ISA {
+namespace {
+
+struct LstmStep {
+  int64_t batch, hidden;
+  const float* r;
+  const float* xw;  // [N,4H] of this step.
+  const float* h;   // [N,H] or null (zeros).
+  const float* c;   // [N,H] or null (zeros).
+  float* y;         // [N,H] of this step.
+  float* c_out;     // [N,H].
+  float* h_out;     // [N,H] on the last step, else null.
+};
+
+// `count` values from unit u on; the rest is zero.
+FLOE_INLINE F32 LoadUnits(const float* p, int64_t count) {
+  return count >= kWidth ? Load(p) : LoadTail(p, count);
+}
+FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
+  if (count >= kWidth) {
+    Store(p, v);
+  } else {
+    StoreTail(p, count, v);
+  }
+}
+
+// kRows batch rows from n on, vector `part` of the 16 units of `group`.
+template <int kRows>
+FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n) {
+  const int64_t unit = group * kPanel + part * kWidth;
+  const int64_t count = s.hidden - unit;
+  if (count <= 0) return;
+  const float* r = s.r + group * s.hidden * 4 * kPanel + part * kWidth;
+  F32 gates[kRows][4];
+  for (int b = 0; b < kRows; ++b) {
+    for (int g = 0; g < 4; ++g) {
+      gates[b][g] = LoadUnits(s.xw + ((n + b) * 4 + g) * s.hidden + unit, count);
+    }
+  }
+  if (s.h != nullptr) {
+    const float* h = s.h + n * s.hidden;
+    for (int64_t k = 0; k < s.hidden; ++k, r += 4 * kPanel) {
+      F32 w[4];
+      for (int g = 0; g < 4; ++g) w[g] = LoadAligned(r + g * kPanel);
+      for (int b = 0; b < kRows; ++b) {
+        const F32 hk = Broadcast(h[b * s.hidden + k]);
+        for (int g = 0; g < 4; ++g) gates[b][g] = MulAdd(hk, w[g], gates[b][g]);
+      }
+    }
+  }
+  for (int b = 0; b < kRows; ++b) {
+    const int64_t at = (n + b) * s.hidden + unit;
+    const F32 c = s.c == nullptr ? Zero() : LoadUnits(s.c + at, count);
+    const F32 next = MulAdd(Sigmoid(gates[b][2]), c, Mul(Sigmoid(gates[b][0]), Tanh(gates[b][3])));
+    const F32 h = Mul(Sigmoid(gates[b][1]), Tanh(next));
+    StoreUnits(s.c_out + at, count, next);
+    StoreUnits(s.y + at, count, h);
+    if (s.h_out != nullptr) StoreUnits(s.h_out + at, count, h);
+  }
+}
+
+void LstmGroup(const LstmStep& s, int64_t group) {
+  // Four accumulators a row; the registers hold four rows with AVX-512, else two.
+  constexpr int kMost = kVectorRegisters >= 32 ? 4 : 2;
+  int64_t n = 0;
+  for (; n + kMost <= s.batch; n += kMost) {
+    for (int part = 0; part < kRowVecs; ++part) LstmUnits<kMost>(s, group, part, n);
+  }
+  for (; n < s.batch; ++n) {
+    for (int part = 0; part < kRowVecs; ++part) LstmUnits<1>(s, group, part, n);
+  }
+}
+
+FLOE_INLINE LstmStep StepOf(const KernelArgs& args, uint32_t phase) {
+  const OpInfo& op = *args.op;
+  const int64_t steps = op.inputs[0].dims[0];
+  LstmStep s;
+  s.batch = op.inputs[0].dims[1];
+  s.hidden = op.inputs[1].dims[0];
+  const bool reverse = op.attrs[0] != 0;
+  const int64_t t = reverse ? steps - 1 - phase : phase;
+  const int64_t before = reverse ? t + 1 : t - 1;
+  const int64_t plane = s.batch * s.hidden;
+  float* y = static_cast<float*>(args.outputs[0]);
+  float* c = static_cast<float*>(args.outputs[2]);
+  s.r = static_cast<const float*>(args.inputs[1]);
+  s.xw = static_cast<const float*>(args.inputs[0]) + t * 4 * plane;
+  s.h = phase == 0 ? static_cast<const float*>(args.inputs[2]) : y + before * plane;
+  s.c = phase == 0 ? static_cast<const float*>(args.inputs[3]) : c;
+  s.y = y + t * plane;
+  s.c_out = c;
+  s.h_out = phase + 1 == steps ? static_cast<float*>(args.outputs[1]) : nullptr;
+  return s;
+}
+
+// Without steps the final states are the initial ones.
+void CopyInitialStates(const KernelArgs& args) {
+  const int64_t n = args.op->inputs[0].dims[1] * args.op->inputs[1].dims[0];
+  for (int i = 0; i < 2; ++i) {
+    const float* from = static_cast<const float*>(args.inputs[2 + i]);
+    float* to = static_cast<float*>(args.outputs[1 + i]);
+    for (int64_t k = 0; k < n; ++k) to[k] = from == nullptr ? 0.0f : from[k];
+  }
+}
+
+}  // namespace
+
+Status PrepareLstmRecurrence(const OpInfo& op, const PrepareContext& context, void* state,
+                             Schedule* schedule) {
+  const int64_t steps = op.inputs[0].dims[0];
+  const int64_t hidden = op.inputs[1].dims[0];
+  const int64_t groups = (hidden + kPanel - 1) / kPanel;
+  schedule->phases = steps == 0 ? 1u : static_cast<uint32_t>(steps);
+  // A group reads 256 bytes for each hidden unit; a task should be worth some microseconds. Two
+  // tasks a worker, since every step ends with a barrier.
+  const int64_t grain = 65536 / (hidden * 256) + 1;
+  int64_t tasks = context.workers <= 1 ? 1 : 2 * static_cast<int64_t>(context.workers);
+  if (tasks > groups / grain) tasks = groups / grain;
+  schedule->tasks = tasks < 1 || steps == 0 ? 1u : static_cast<uint32_t>(tasks);
+  schedule->variant = FLOE_VARIANT("f32_lstm_16u");
+  *static_cast<uint32_t*>(state) = schedule->tasks;
+  return OkStatus();
+}
+
+Rule RunLstmRecurrence(const KernelArgs& args, uint32_t phase, uint32_t begin, uint32_t end,
+                       void*) {
+  if (args.op->inputs[0].dims[0] == 0) {
+    CopyInitialStates(args);
+    return Rule::kNone;
+  }
+  const LstmStep step = StepOf(args, phase);
+  const uint32_t tasks = *static_cast<const uint32_t*>(args.state);
+  const int64_t groups = (step.hidden + kPanel - 1) / kPanel;
+  for (uint32_t task = begin; task < end; ++task) {
+    int64_t first, last;
+    TaskShare(groups, task, tasks, &first, &last);
+    for (int64_t group = first; group < last; ++group) LstmGroup(step, group);
+  }
+  return Rule::kNone;
+}
+
+}  // namespace floe::cpu::FLOE_ISA

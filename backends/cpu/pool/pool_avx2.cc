@@ -1,0 +1,1 @@
+#include "backends/cpu/pool/pool_kernel.h"

@@ -1,0 +1,1 @@
+#include "backends/cpu/reduce/reduce_kernel.h"

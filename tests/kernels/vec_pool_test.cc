@@ -1,0 +1,84 @@
+// Max and average pooling on every table.
+#include <gtest/gtest.h>
+
+#include "tests/kernels/harness.h"
+
+namespace floe::testing {
+namespace {
+
+// kernel h w, stride h w, pads top left bottom right, dilation h w.
+struct Window {
+  int64_t kh, kw, sh, sw, pt, pl, pb, pr, dh, dw;
+};
+
+KernelCase Pool(const char* name, bool average, bool include_pad, std::vector<int64_t> x, Halo in,
+                int64_t oh, int64_t ow, Halo out, Window w) {
+  KernelCase c{.name = name, .kernel = KernelId::kPool, .inputs = {}, .outputs = {}};
+  c.inputs = {Nhwc(x, in)};
+  c.outputs = {Nhwc({x[0], x[1], oh, ow}, out)};
+  c.attrs = {average, include_pad, w.kh, w.kw, w.sh, w.sw, w.pt, w.pl, w.pb, w.pr, w.dh, w.dw};
+  c.relative = 1e-5;
+  c.absolute = 1e-6;
+  return c;
+}
+
+std::vector<KernelCase> Cases() {
+  const Window k3s2{3, 3, 2, 2, 1, 1, 1, 1, 1, 1};
+  const Window k2s2{2, 2, 2, 2, 0, 0, 0, 0, 1, 1};
+  const Window odd{3, 2, 1, 3, 2, 0, 1, 1, 2, 1};
+  const Window global{7, 7, 1, 1, 0, 0, 0, 0, 1, 1};
+  return {
+      Pool("max_resnet", false, false, {2, 70, 15, 13}, {1, 1, 1}, 8, 7, {0, 0, 0}, k3s2),
+      Pool("max_to_halo", false, false, {1, 16, 14, 14}, {}, 7, 7, {1, 2, 1}, k3s2),
+      Pool("max_lenet", false, false, {3, 6, 28, 28}, {}, 14, 14, {}, k2s2),
+      Pool("max_dilated", false, false, {1, 33, 9, 10}, {0, 1, 2}, 8, 4, {1, 0, 0}, odd),
+      Pool("max_ceil", false, false, {1, 5, 8, 8}, {}, 4, 4, {}, {3, 3, 2, 2, 0, 0, 0, 0, 1, 1}),
+      Pool("average", true, false, {2, 19, 11, 9}, {1, 1, 1}, 6, 5, {}, k3s2),
+      Pool("average_with_padding", true, true, {2, 19, 11, 9}, {}, 6, 5, {1, 1, 1}, k3s2),
+      Pool("average_ceil", true, true, {1, 64, 8, 8}, {}, 4, 4, {}, {3, 3, 2, 2, 1, 1, 0, 0, 1, 1}),
+      Pool("average_global", true, false, {2, 100, 7, 7}, {}, 1, 1, {}, global),
+      Pool("one_pixel", false, false, {1, 1, 1, 1}, {}, 1, 1, {}, {1, 1, 1, 1, 0, 0, 0, 0, 1, 1}),
+      Pool("no_images", false, false, {0, 8, 8, 8}, {}, 4, 4, {1, 1, 1}, k2s2),
+      Pool("large", false, false, {1, 64, 112, 112}, {}, 56, 56, {1, 1, 1}, k3s2),
+  };
+}
+
+TEST(PoolTest, EveryTableMatchesTheTwin) {
+  for (const KernelCase& c : Cases()) RunKernelCase(c);
+}
+
+TEST(PoolTest, NanWinsInMaxPools) {
+  KernelCase c =
+      Pool("nan", false, false, {1, 20, 6, 6}, {}, 3, 3, {}, {2, 2, 2, 2, 0, 0, 0, 0, 1, 1});
+  c.inputs[0].fill = Fill::kSpecial;
+  RunKernelCase(c);
+}
+
+TEST(PoolTest, RefusesWhatDoesNotFit) {
+  const KernelCase good = Cases()[0];
+  Footprint f;
+  ASSERT_TRUE(CheckKernelCase(good, &f).ok());
+  EXPECT_GT(f.flops, 0);
+  for (size_t word = 0; word < good.attrs.size(); ++word) {
+    KernelCase bad = good;
+    bad.attrs[word] = -1;
+    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr) << word;
+  }
+  for (const size_t stride : {4u, 5u, 10u, 11u}) {
+    KernelCase bad = good;
+    bad.attrs[stride] = 0;
+    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr) << stride;
+  }
+  for (int axis = 0; axis < 4; ++axis) {
+    KernelCase bad = good;
+    bad.outputs[0].info.dims[axis] += 5;
+    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionShape) << axis;
+  }
+  KernelCase dense = good;
+  dense.inputs[0].info.layout = LayoutId::kDense;
+  dense.inputs[0].info.halo = {};
+  EXPECT_EQ(CheckKernelCase(dense, &f).rule, Rule::kInstructionLayout);
+}
+
+}  // namespace
+}  // namespace floe::testing
