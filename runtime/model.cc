@@ -21,6 +21,7 @@ Status Model::Make(const OpenOptions& options, Model** model) {
 }
 
 Status Model::Load(const OpenOptions& options) {
+  if (file_.size() == 0) return Error(Code::kInvalidFile, Rule::kFileTooShort);
   return Program::Read(file_.data(), file_.size(), options.read, KernelFootprints(), allocator_,
                        &program_);
 }

@@ -71,7 +71,7 @@ TEST_P(Allocation, OpenFailsCleanlyAtEveryIndex) {
       const Result<Model> model = Model::Open(file.data(), file.size(), options);
       done = model.ok();
       if (!done) {
-        EXPECT_EQ(model.outcome().code(), FLOE_RESOURCE_EXHAUSTED) << index;
+        ASSERT_EQ(model.outcome().code(), FLOE_RESOURCE_EXHAUSTED) << model.outcome().Message();
         EXPECT_THAT(model.outcome().Message(), ::testing::HasSubstr("memory is exhausted"));
       }
     }
@@ -106,7 +106,7 @@ TEST_P(Allocation, SessionAndBindFailCleanlyAtEveryIndex) {
       };
       const Outcome o = use();
       done = o.ok();
-      EXPECT_TRUE(done || o.code() == FLOE_RESOURCE_EXHAUSTED) << o.Message();
+      ASSERT_TRUE(done || o.code() == FLOE_RESOURCE_EXHAUSTED) << o.Message();
     }
     EXPECT_EQ(allocator.live, 0) << index;
     EXPECT_EQ(allocator.live_bytes, 0) << index;

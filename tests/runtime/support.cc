@@ -1,5 +1,8 @@
 #include "tests/runtime/support.h"
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "format/writer.h"
 #include "tests/format/sample_programs.h"
 
@@ -29,8 +32,12 @@ Model OpenProgram(const ProgramData& program, const BackendChoice& on) {
   options.backend = on.backend.c_str();
   options.isa = on.isa.empty() ? nullptr : on.isa.c_str();
   Result<Model> model = Model::Open(file.data(), file.size(), options);
-  EXPECT_TRUE(model.ok()) << model.outcome().Message();
-  return model.ok() ? std::move(model).value() : Model();
+  if (!model.ok()) {
+    // Nothing after this can work.
+    std::fprintf(stderr, "OpenProgram: %s\n", model.outcome().Message().c_str());
+    std::abort();
+  }
+  return std::move(model).value();
 }
 
 Session MakeSession(const Model& model, floe_thread_pool* pool) {

@@ -34,7 +34,7 @@ std::vector<BackendChoice> AvailableBackends();
 // The program as the bytes of a file.
 std::vector<uint8_t> FileOf(const ProgramData& program);
 
-// Opens (a copy of) the program. Fails the test if it is refused.
+// Opens (a copy of) the program. Ends the test binary if it is refused.
 Model OpenProgram(const ProgramData& program, const BackendChoice& on = {"cpu", ""});
 
 // A session whose outputs are its own.
