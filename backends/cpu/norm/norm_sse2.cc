@@ -1,0 +1,1 @@
+#include "backends/cpu/norm/norm_kernel.h"

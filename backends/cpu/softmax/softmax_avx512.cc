@@ -1,0 +1,1 @@
+#include "backends/cpu/softmax/softmax_kernel.h"

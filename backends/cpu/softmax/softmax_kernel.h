@@ -1,0 +1,183 @@
+// Softmax and log-softmax: maximum, exponentials and their sum, division, over a row that stays in
+// L1; a prologue (scale, mask) writes the row first. Along the last axis a row is a vector loop;
+// along another one, results side by side are.
+#include "backends/cpu/math.h"
+#include "backends/cpu/pointwise/vm.h"
+#include "backends/cpu/softmax/plan.h"
+#include "backends/kernel.h"
+
+namespace floe::cpu::FLOE_ISA {
+namespace {
+
+void SoftmaxRow(const float* x, float* y, int64_t n, bool log) {
+  F32 max4[2] = {Broadcast(-__builtin_inff()), Broadcast(-__builtin_inff())};
+  int64_t i = 0;
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
+    max4[0] = Maximum(max4[0], Load(x + i));
+    max4[1] = Maximum(max4[1], Load(x + i + kWidth));
+  }
+  for (; i + kWidth <= n; i += kWidth) max4[0] = Maximum(max4[0], Load(x + i));
+  float max = MaxLanes(Maximum(max4[0], max4[1]));
+  for (int64_t k = i; k < n; ++k) max = max != max || max > x[k] ? max : x[k];
+
+  const F32 m = Broadcast(max);
+  F32 sum = Zero();
+  for (i = 0; i + kWidth <= n; i += kWidth) {
+    const F32 e = Exp(Sub(Load(x + i), m));
+    if (!log) Store(y + i, e);
+    sum = Add(sum, e);
+  }
+  if (i < n) {
+    // Lanes past the end hold e^0 and must not count.
+    alignas(64) float rest[kWidth];
+    Store(rest, Exp(Sub(LoadTail(x + i, n - i), m)));
+    for (int64_t k = n - i; k < kWidth; ++k) rest[k] = 0.0f;
+    if (!log) StoreTail(y + i, n - i, Load(rest));
+    sum = Add(sum, Load(rest));
+  }
+  const float total = SumLanes(sum);
+  const F32 scale = Div(Broadcast(1.0f), Broadcast(total));
+  const F32 shift = Log(Broadcast(total));
+  for (i = 0; i < n; i += kWidth) {
+    const int64_t left = n - i;
+    const bool whole = left >= kWidth;
+    F32 v;
+    if (log) {
+      v = Sub(Sub(whole ? Load(x + i) : LoadTail(x + i, left), m), shift);
+    } else {
+      v = Mul(whole ? Load(y + i) : LoadTail(y + i, left), scale);
+    }
+    if (whole) {
+      Store(y + i, v);
+    } else {
+      StoreTail(y + i, left, v);
+    }
+  }
+}
+
+// `width` columns side by side, the axis running over rows of stride `inner`.
+void SoftmaxColumns(const float* x, float* y, int64_t axis, int64_t inner, int64_t width,
+                    bool log) {
+  const auto load = [&](const float* p) __attribute__((always_inline)) {
+    return width >= kWidth ? Load(p) : LoadTail(p, width);
+  };
+  const auto store = [&](float* p, F32 v) __attribute__((always_inline)) {
+    if (width >= kWidth) {
+      Store(p, v);
+    } else {
+      StoreTail(p, width, v);
+    }
+  };
+  F32 max = Broadcast(-__builtin_inff());
+  for (int64_t k = 0; k < axis; ++k) max = Maximum(max, load(x + k * inner));
+  F32 sum = Zero();
+  for (int64_t k = 0; k < axis; ++k) {
+    const F32 e = Exp(Sub(load(x + k * inner), max));
+    if (!log) store(y + k * inner, e);
+    sum = Add(sum, e);
+  }
+  const F32 scale = Div(Broadcast(1.0f), sum);
+  const F32 shift = Log(sum);
+  for (int64_t k = 0; k < axis; ++k) {
+    if (log) {
+      store(y + k * inner, Sub(Sub(load(x + k * inner), max), shift));
+    } else {
+      store(y + k * inner, Mul(load(y + k * inner), scale));
+    }
+  }
+}
+
+// The prologue over rows [first, last) of the last logical axis, from x into y.
+void RunPrologue(const KernelArgs& args, const SoftmaxPlan& plan, int64_t first, int64_t last) {
+  const OpInfo& op = *args.op;
+  const LoopNest& nest = plan.nest;
+  const int inner = nest.axes - 1;
+  const int64_t capacity = TileCapacity(plan.registers) < 512 ? TileCapacity(plan.registers) : 512;
+  const float* x = static_cast<const float*>(args.inputs[0]);
+  float* y = static_cast<float*>(args.outputs[0]);
+  TileView views[kPwMaxOperands];
+  for (int64_t row = first; row < last; ++row) {
+    int64_t at[kMaxLoopTensors];
+    for (int t = 0; t < nest.tensors; ++t) at[t] = nest.offset[t];
+    int64_t rest = row;
+    for (int a = inner - 1; a >= 0; --a) {
+      const int64_t index = rest % nest.size[a];
+      rest /= nest.size[a];
+      for (int t = 0; t < nest.tensors; ++t) at[t] += index * nest.stride[t][a];
+    }
+    for (int64_t col = 0; col < plan.row; col += capacity) {
+      const int64_t cols = plan.row - col < capacity ? plan.row - col : capacity;
+      // (The second bound is Check's; it tells the compiler that views are enough.)
+      for (uint32_t i = 1; i < op.input_count && i <= kPwMaxOperands; ++i) {
+        const int64_t stride = nest.stride[i][inner];
+        views[i - 1] = {static_cast<const float*>(args.inputs[i]) + at[i] + col * stride, 0, stride,
+                        DType::kF32};
+      }
+      const Source r0{x + at[0] + col, plan.row, true};
+      RunTileProgram(op.code, op.code_count, plan.registers, views, &r0, 1, cols,
+                     {y + at[0] + col, plan.row});
+    }
+  }
+}
+
+void PlanSoftmax(const OpInfo& op, const PrepareContext& context, SoftmaxPlan* plan) {
+  *plan = SoftmaxPlan{};
+  const TensorInfo& x = op.inputs[0];
+  for (int a = 0; a < x.rank; ++a) {
+    if (a < op.attrs[0]) plan->outer *= x.dims[a];
+    if (a > op.attrs[0]) plan->inner *= x.dims[a];
+  }
+  plan->axis = x.dims[op.attrs[0]];
+  plan->row = x.dims[x.rank - 1];
+  plan->rows_per_outer = plan->row == 0 ? 0 : plan->axis * plan->inner / plan->row;
+  plan->log = op.attrs[1] != 0;
+  StartNest(op.outputs[0], &plan->nest);
+  for (uint32_t i = 1; i < op.input_count; ++i) {
+    AddBroadcastOperand(op.outputs[0], op.inputs[i], &plan->nest);
+  }
+  plan->registers = op.code_count == 0 ? 1 : RegistersOf(op.code, op.code_count);
+  const int64_t block = plan->axis * plan->inner;
+  plan->tasks = plan->outer == 0 || block == 0
+                    ? 0
+                    : TaskCount(plan->outer, 4096 / block + 1, context.workers);
+}
+
+}  // namespace
+
+Status PrepareSoftmax(const OpInfo& op, const PrepareContext& context, void* state,
+                      Schedule* schedule) {
+  SoftmaxPlan* plan = static_cast<SoftmaxPlan*>(state);
+  PlanSoftmax(op, context, plan);
+  schedule->phases = 1;
+  schedule->tasks = plan->tasks;
+  schedule->variant =
+      plan->inner == 1 ? FLOE_VARIANT("f32_softmax_rows") : FLOE_VARIANT("f32_softmax_columns");
+  return OkStatus();
+}
+
+Rule RunSoftmax(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+  const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(args.state);
+  const bool prologue = args.op->code_count > 0;
+  const int64_t block = plan.axis * plan.inner;
+  for (uint32_t task = begin; task < end; ++task) {
+    int64_t first, last;
+    TaskShare(plan.outer, task, plan.tasks, &first, &last);
+    for (int64_t o = first; o < last; ++o) {
+      if (prologue) {
+        RunPrologue(args, plan, o * plan.rows_per_outer, (o + 1) * plan.rows_per_outer);
+      }
+      float* y = static_cast<float*>(args.outputs[0]) + o * block;
+      const float* x = prologue ? y : static_cast<const float*>(args.inputs[0]) + o * block;
+      if (plan.inner == 1) {
+        SoftmaxRow(x, y, plan.axis, plan.log);
+        continue;
+      }
+      for (int64_t c = 0; c < plan.inner; c += kWidth) {
+        SoftmaxColumns(x + c, y + c, plan.axis, plan.inner, plan.inner - c, plan.log);
+      }
+    }
+  }
+  return Rule::kNone;
+}
+
+}  // namespace floe::cpu::FLOE_ISA
