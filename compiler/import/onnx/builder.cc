@@ -22,6 +22,9 @@ constexpr int kFloatAttr = 1, kIntAttr = 2, kStringAttr = 3, kTensorAttr = 4, kG
 // arithmetic and operands that converters need as numbers. Larger ones are left to the passes.
 constexpr int64_t kFoldElements = 4096;
 
+// The work of these is bounded by what they read and write; that of a pool or a convolution is not.
+bool CanFold(OpId op) { return op < OpId::kMatMul; }
+
 // Files of IR version 3 may leave the type out; the field that is set tells it.
 int TypeOf(const AttributeProto& a) {
   if (a.type() != 0) return a.type();
@@ -318,7 +321,7 @@ std::string NodeBuilder::NextName(OpId op) {
   std::string name = importer_.prefix();
   if (node_.output_size() > 0) name += node_.output(0);
   if (emitted_++ > 0) name += absl::StrFormat("/%s", OpRow(op).name);
-  return name;
+  return name.empty() ? OpRow(op).name : name;  // A value without a name would be no value.
 }
 
 ir::Value* NodeBuilder::Emit(OpId op, std::vector<ir::Value*> inputs, AttrList attrs,
@@ -361,7 +364,7 @@ std::vector<ir::Value*> NodeBuilder::EmitMany(OpId op, std::vector<ir::Value*> i
 ir::Value* NodeBuilder::TryFold(ir::Node* node) {
   ir::Value* y = node->output();
   const int64_t count = Count(y);
-  if (count < 0 || count > kFoldElements) return nullptr;
+  if (count < 0 || count > kFoldElements || !CanFold(node->op())) return nullptr;
   std::optional<ir::Tensor> result = ConstantOf(y);
   if (!result) {
     std::vector<ir::Tensor> operands;

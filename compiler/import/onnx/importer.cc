@@ -491,7 +491,11 @@ absl::Status Importer::RunNodes(const Nodes& nodes, Scope& scope) {
 }
 
 absl::Status Importer::RunNode(const NodeProto& node, Scope& scope) {
-  if (--nodes_left_ < 0) {
+  // Names grow with the depth of calls: long ones count as more nodes.
+  size_t name_bytes = scope.prefix.size();
+  for (const std::string& output : node.output()) name_bytes += scope.prefix.size() + output.size();
+  nodes_left_ -= 1 + static_cast<int64_t>(name_bytes / 1024);
+  if (nodes_left_ < 0) {
     return absl::ResourceExhaustedError(absl::StrFormat(
         "the model has more than %d nodes once its functions are inlined", options_.max_nodes));
   }

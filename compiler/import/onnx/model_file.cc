@@ -230,8 +230,9 @@ bool SplitMessage(std::string_view bytes, int field, std::string* rest,
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return false;
   CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
                       static_cast<int>(bytes.size()));
+  constexpr int kMaxFields = 1 << 20;
   int kept = 0;  // Start of the run of fields that is to be copied next.
-  while (true) {
+  for (int fields = 0; fields <= kMaxFields; ++fields) {
     const int start = in.CurrentPosition();
     if (start == static_cast<int>(bytes.size())) {
       rest->append(bytes.substr(static_cast<size_t>(kept)));
@@ -253,6 +254,7 @@ bool SplitMessage(std::string_view bytes, int field, std::string* rest,
     if (!in.Skip(static_cast<int>(length))) return false;
     kept = in.CurrentPosition();
   }
+  return false;
 }
 
 absl::StatusOr<DType> DTypeOf(int32_t data_type) {

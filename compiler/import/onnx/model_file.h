@@ -21,7 +21,8 @@
 namespace floe::onnx {
 
 // Copies the top-level fields of an encoded message to `rest`, except those numbered `field` and
-// length-delimited, whose payloads are appended to `payloads`. False if the bytes are no message.
+// length-delimited, whose payloads are appended to `payloads`. False if the bytes are no message,
+// or one of over a million fields: a parsed message costs far more than its few encoded bytes.
 bool SplitMessage(std::string_view bytes, int field, std::string* rest,
                   std::vector<std::string_view>* payloads);
 

@@ -41,6 +41,7 @@ void OneHot(NodeBuilder& b) {
   Value* indices = b.In(0);
   const std::optional<double> depth = b.ScalarOf(b.In(1));
   if (!depth && b.ok()) return b.Unsupported("a depth that is computed at run time");
+  if (depth && !(*depth >= 0 && *depth < 2147483648.0)) return b.Invalid("the depth is no size");
   Value* values = b.In(2);
   indices = b.Cast(indices, DType::kI64);
   b.Out(b.Emit(OpId::kOneHot, {indices, values},

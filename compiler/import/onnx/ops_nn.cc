@@ -99,11 +99,19 @@ void FitTransposed(NodeBuilder& b, const Value* x, const std::vector<int64_t>& o
     return b.Invalid("attribute 'output_shape' does not fit the image");
   }
   const size_t skip = output_shape.size() == n + 2 ? 2 : 0;
+  constexpr int64_t kLimit = int64_t{1} << 30;
+  const auto sane = [](const std::vector<int64_t>& list) {
+    return std::all_of(list.begin(), list.end(), [](int64_t v) { return v >= 0 && v <= kLimit; });
+  };
+  if (!sane(output_shape) || !sane(*output_padding)) {
+    return b.Invalid("output_shape or output_padding is out of range");
+  }
   for (size_t i = 0; i < n; ++i) {
     const int64_t extent = (w->kernel[i] - 1) * w->dilations[i] + 1;
     int64_t total = extent - w->strides[i] + (*output_padding)[i];
     if (!output_shape.empty()) {
       const int64_t size = b.StaticDim(x, static_cast<int64_t>(i) + 2);
+      if (size > kLimit) return b.Unsupported("an image of over 2^30 pixels a side");
       total = w->strides[i] * (size - 1) + (*output_padding)[i] + extent - output_shape[i + skip];
     }
     if (total < 0) {

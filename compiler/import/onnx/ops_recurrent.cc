@@ -70,6 +70,7 @@ void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs) 
   for (size_t i = 0; i < states; ++i) inputs.push_back(layout.State(b.OptIn(5 + i)));
   if (op == OpId::kLstm) inputs.push_back(b.OptIn(7));
   while (inputs.back() == nullptr) inputs.pop_back();
+  if (hidden < 1 || hidden > (int64_t{1} << 31)) b.Invalid("attribute 'hidden_size' is no size");
   if (b.ok() && b.Dim(r, 1) != ir::Dim(gates * hidden)) {
     return b.Invalid(absl::StrFormat("the recurrence weights %s do not fit %d hidden units",
                                      b.Text(r->shape()), hidden));

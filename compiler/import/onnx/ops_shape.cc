@@ -16,6 +16,11 @@ using ir::Dim;
 using ir::Shape;
 using ir::Value;
 
+// Numbers beyond this stand for "the end" in slices and are mistakes elsewhere; sums of a few that
+// are not do not overflow.
+constexpr int64_t kFar = int64_t{1} << 40;
+bool IsSane(int64_t v) { return v > -kFar && v < kFar; }
+
 void Alias(NodeBuilder& b) { b.Out(b.In(0)); }
 
 // --- shapes --------------------------------------------------------------------------------------
@@ -140,7 +145,6 @@ void Size(NodeBuilder& b) {
 
 // Resolves a bound of a slice: negative ones count from the end, and it lies in [low, high].
 Dim ClampBound(NodeBuilder& b, Dim bound, const Dim& size, const Dim& low, const Dim& high) {
-  constexpr int64_t kFar = int64_t{1} << 40;  // Exporters write INT_MAX and the like for "the end".
   if (bound.is_constant() && bound.constant() <= -kFar) return low;
   if (bound.is_constant() && bound.constant() >= kFar) return high;
   if (b.Max(bound) < 0) bound = b.Add(bound, size);
@@ -213,7 +217,7 @@ void SliceBy(NodeBuilder& b, const std::vector<Dim>& starts, const std::vector<D
     const int64_t step = steps.empty() ? 1 : steps[i];
     if (step == 0) return b.Invalid("a step is 0");
     const auto at = static_cast<size_t>(axis);
-    const int64_t near = std::clamp<int64_t>(step, -(int64_t{1} << 40), int64_t{1} << 40);
+    const int64_t near = std::clamp<int64_t>(step, -kFar, kFar);
     const AxisSlice s = ResolveSlice(b, x->shape()[at], starts[i], ends[i], near);
     if (!s.start.is_constant()) {
       gathers.emplace_back(axis, s);
@@ -251,6 +255,7 @@ void Split(NodeBuilder& b) {
   Value* x = b.In(0);
   const int64_t axis = b.Axis(b.Int("axis", 0), b.Rank(x));
   const auto parts = static_cast<int64_t>(b.OutputCount());
+  if (parts == 0) return b.Invalid("it has no outputs");
   std::vector<Dim> sizes;
   if (b.row().since < 13) {
     for (const int64_t n : b.Ints("split")) sizes.emplace_back(n);
@@ -362,9 +367,7 @@ void PadBy(NodeBuilder& b, std::vector<int64_t> begins, std::vector<int64_t> end
   Value* x = b.In(0);
   bool pads = false;
   for (size_t i = 0; i < begins.size(); ++i) {
-    if (std::max(std::abs(begins[i]), std::abs(ends[i])) > (int64_t{1} << 40)) {
-      return b.Invalid("a pad is out of range");
-    }
+    if (!IsSane(begins[i]) || !IsSane(ends[i])) return b.Invalid("a pad is out of range");
     const auto axis = static_cast<int64_t>(i);
     const int64_t cut_begin = std::max<int64_t>(0, -begins[i]);
     const int64_t cut_end = std::max<int64_t>(0, -ends[i]);
@@ -452,7 +455,8 @@ void ConstantOfShape(NodeBuilder& b) {
     if (t->count() != 1) return b.Invalid("attribute 'value' is no single number");
     dtype = t->dtype();
     value = t->DoubleAt(0);
-    if (IsInt(dtype) && static_cast<int64_t>(value) != t->IntAt(0)) {
+    constexpr double kExact = 9007199254740992.0;  // 2^53
+    if (IsInt(dtype) && !(value > -kExact && value < kExact)) {
       return b.Unsupported("a value that a double does not hold");
     }
   }
@@ -469,8 +473,8 @@ Dim RangeLength(NodeBuilder& b, const Value* start, const Value* limit, const Va
     b.Unsupported("a step that is computed at run time");
     return 0;
   }
-  if (*step == 0 || std::isnan(*step)) {
-    b.Invalid("the step is 0");
+  if (*step == 0 || !(std::fabs(*step) < 1e15)) {
+    b.Invalid("the step is 0 or no number");
     return 0;
   }
   if (first && last) {
@@ -509,7 +513,7 @@ void Trilu(NodeBuilder& b) {
   if (Value* v = b.OptIn(1)) {
     const std::vector<int64_t> number = b.NumbersOf(v, "the diagonal k");
     if (number.size() != 1 && b.ok()) return b.Invalid("k is no scalar");
-    if (b.ok()) k = number[0];
+    if (b.ok()) k = std::clamp<int64_t>(number[0], -kFar, kFar);
   }
   b.Out(TriluOf(b, b.In(0), int64_t{b.Int("upper", 1) != 0}, k));
 }
@@ -522,7 +526,7 @@ void EyeLike(NodeBuilder& b) {
     if (!stated.ok()) return b.Unsupported(std::string(stated.status().message()));
     dtype = *stated;
   }
-  const int64_t k = b.Int("k", 0);
+  const int64_t k = std::clamp<int64_t>(b.Int("k", 0), -kFar, kFar);
   Value* ones = b.Emit(OpId::kConstantOfShape, {}, {{"value", 1.0}}, TensorType{dtype, x->shape()});
   b.Out(TriluOf(b, TriluOf(b, ones, 1, k), 0, k));
 }
