@@ -113,7 +113,7 @@ Status CheckOperands(OpId op, const OpInfo& info) {
     return arity(row.max_outputs, info.output_count);
   }
   for (uint32_t i = 0; i < info.input_count; ++i) {
-    const bool optional = !variadic && i >= min_inputs && i < max_inputs;
+    const bool optional = !variadic && i >= min_inputs && info.code_count == 0;
     if (!info.inputs[i].present()) {
       if (optional) continue;
       return Error(Code::kInvalidFile, Rule::kInstructionOperand).ForOperand(i);

@@ -17,9 +17,9 @@ namespace floe::reference {
 // attribute words give a status or are safe to run.
 //
 // Code: kPointwise needs a region over its inputs. kConv, kGemm, kMatMul (epilogue) and kSoftmax
-// (prologue) may have code on f32 tensors; its operand i is input OpRow(op).max_inputs + i, so that
-// an absent bias keeps its place. Rank-1 operands go along axis 1 of a convolution, else the last.
-// Callers that place operands otherwise use RunPointwiseProgram (pointwise.h) themselves.
+// (prologue) may have code on f32 tensors; its operand i is input OpRow(op).min_inputs + i, and a
+// bias or c is one of the operands then. Rank-1 operands go along axis 1 of a convolution, else the
+// last.
 //
 // Axes may count from the end, except those of kReduce. Optional outputs of ops with several may be
 // absent (kNone, null data). Cost: O(rank).

@@ -52,7 +52,7 @@ Status CheckConvOperands(const CheckArgs& a, bool transpose, AttrReader* attrs, 
     if (w.dims[0] % g != 0) return BadShape(1, 0, g, w.dims[0]);
     *output_channels = w.dims[0];
   }
-  if (a.HasInput(2)) {
+  if (HasBias(a)) {
     FLOE_RETURN_IF_ERROR(InputIs(a, 2, x.dtype));
     FLOE_RETURN_IF_ERROR(InputDims(a, 2, {output_channels, 1}));
   }
@@ -148,7 +148,7 @@ template <class E>
 void RunRows(const RunArgs& a, const ConvShape& s, bool transpose) {
   const auto* x = static_cast<const E*>(a.inputs[0]);
   const auto* w = static_cast<const E*>(a.inputs[1]);
-  const auto* b = static_cast<const E*>(a.data(2));
+  const auto* b = HasBias(a) ? static_cast<const E*>(a.inputs[2]) : nullptr;
   auto* y = static_cast<E*>(a.outputs[0]);
   const int64_t channels = s.groups * s.group_outputs;
   const WindowAxis& last = s.axes[s.spatial - 1];

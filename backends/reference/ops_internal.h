@@ -120,8 +120,14 @@ inline AxisView ViewAt(const TensorInfo& t, int axis) {
   return {Product(t.dims, axis), t.dims[axis], Product(t.dims + axis + 1, t.rank - axis - 1)};
 }
 
-// The first input that belongs to the code of an op that takes an epilogue or a prologue.
-inline uint32_t FirstCodeInput(OpId op) { return static_cast<uint32_t>(OpRow(op).max_inputs); }
+// The first input that belongs to the code of an op that takes an epilogue or a prologue: what
+// comes after the required ones.
+inline uint32_t FirstCodeInput(OpId op) { return static_cast<uint32_t>(OpRow(op).min_inputs); }
+// Does a convolution or gemm have input 2 as a bias? With code a bias is one of its operands.
+template <class Args>
+bool HasBias(const Args& a) {
+  return a.info.code_count == 0 && a.HasInput(2);
+}
 // Checks the code of conv, gemm, matmul and softmax against the shape of `result`: f32 operands
 // that broadcast to it, rank-1 ones along channel_axis.
 Status CheckOpCode(const CheckArgs& a, const TensorInfo& result, int channel_axis);

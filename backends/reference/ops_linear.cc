@@ -183,7 +183,7 @@ Status CheckGemm(const CheckArgs& a) {
   if (w.dims[g.trans_b] != k) return BadShape(1, static_cast<int>(g.trans_b), k, w.dims[g.trans_b]);
   const int64_t dims[2] = {x.dims[g.trans_a], w.dims[1 - g.trans_b]};
   FLOE_RETURN_IF_ERROR(OutputDims(a, 0, dims));
-  if (a.HasInput(2)) {
+  if (HasBias(a)) {
     FLOE_RETURN_IF_ERROR(InputIs(a, 2, x.dtype));
     FLOE_RETURN_IF_ERROR(BroadcastsTo(a, 2, 1, a.out(), false));
   }
@@ -197,7 +197,7 @@ Rule RunGemm(const RunArgs& a) {
   const TensorInfo &x = a.in(0), &y = a.out();
   const int64_t k = x.dims[1 - g.trans_a];
   int64_t c_strides[kMaxAxes] = {};
-  const bool has_c = a.HasInput(2) && g.beta != 0;
+  const bool has_c = HasBias(a) && g.beta != 0;
   if (has_c) BroadcastStrides(a.in(2), y.dims, 2, c_strides);
   WithElement(y.dtype, [&]<class E>() {
     using C = Accumulator<E>;

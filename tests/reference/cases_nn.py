@@ -43,7 +43,7 @@ def linear_cases():
     a, b = rand(4, 6), rand(6, 5)
     ops = [rand(5), rand(1), rand(4, 5)]
     y = evaluate(relu_of_sum, ops, (4, 5), np.matmul(a.astype(F64), b.astype(F64)).astype(F32))
-    case("gemm", [a, b, None] + ops, y, alpha=1.0, beta=1.0, trans_a=0, trans_b=0, code=relu_of_sum,
+    case("gemm", [a, b] + ops, y, alpha=1.0, beta=1.0, trans_a=0, trans_b=0, code=relu_of_sum,
          atol=1e-6, label="epilogue")
     case("matmul", [a, b] + ops, y, code=relu_of_sum, atol=1e-6, label="epilogue")
     a, b = rand(2, 3, 4), rand(2, 4, 3)
@@ -83,7 +83,7 @@ def conv_cases():
             instr("add", 0, 0, 2), instr("load", 2, operand=2), instr("mul", 0, 0, 2), instr("relu", 0, 0)]
     bias, residual, scale = rand(4), rand(2, 4, 5, 5), rand(1)
     y = evaluate(code, [bias.reshape(4, 1, 1), residual, scale], ys[0].shape, ys[0])
-    case("conv", [x, w, None, bias, residual, scale], y, code=code, atol=2e-6, label="epilogue", **base)
+    case("conv", [x, w, bias, residual, scale], y, code=code, atol=2e-6, label="epilogue", **base)
     case("conv", [rand(0, 3, 5, 5), w], np.zeros((0, 4, 5, 5), F32), **base)
     case("conv", [rand(2, 0, 5, 5), rand(4, 0, 3, 3), (b := rand(4))],
          np.broadcast_to(b.reshape(1, 4, 1, 1), (2, 4, 5, 5)), **base)
