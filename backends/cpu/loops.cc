@@ -3,15 +3,10 @@
 #include "backends/halo.h"
 
 namespace floe::cpu {
-namespace {
-
-// Logical axis of storage position `i`, outermost first.
 int StorageAxis(const TensorInfo& t, int i) {
   if (t.layout != LayoutId::kChannelsLast || i == 0) return i;
   return i == t.rank - 1 ? 1 : i + 1;
 }
-
-}  // namespace
 
 void StartNest(const TensorInfo& y, LoopNest* nest) {
   *nest = LoopNest{};

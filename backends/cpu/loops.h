@@ -22,6 +22,8 @@ struct LoopNest {
   int64_t offset[kMaxLoopTensors] = {};
 };
 
+// Logical axis of storage position `i` of `t`, outermost first.
+int StorageAxis(const TensorInfo& t, int i);
 // Starts a nest over y's elements in storage order, with y as tensor 0.
 void StartNest(const TensorInfo& y, LoopNest* nest);
 // Adds an operand that is broadcast to y as numpy does (right-aligned logical axes).

@@ -133,15 +133,10 @@ FLOE_INLINE F32 Sigmoid(F32 x) {
   return Div(Choose(Less(x, Zero()), e, one), Add(e, one));
 }
 
-// The limit of x * f(x) at -infinity for functions f that vanish there fast.
-FLOE_INLINE F32 VanishAtMinusInfinity(F32 x, F32 y) {
-  return Choose(Equal(x, Broadcast(-__builtin_inff())), SignBit(), y);
-}
-
 FLOE_INLINE F32 Silu(F32 x) {
   const F32 e = Exp(BitOr(x, SignBit()));
   const F32 numerator = Choose(Less(x, Zero()), Mul(x, e), x);
-  return VanishAtMinusInfinity(x, Div(numerator, Add(e, Broadcast(1.0f))));
+  return Div(numerator, Add(e, Broadcast(1.0f)));
 }
 
 FLOE_INLINE F32 Gelu(F32 x) {
@@ -169,7 +164,9 @@ FLOE_INLINE F32 Gelu(F32 x) {
   F32 e = Add(MulAdd(Mul(d, d), ExpTail(d), d), Broadcast(1.0f));
   e = NegMulAdd(Mul(l, half), e, e);
   const F32 xq = ScaleByPowerOfTwo(Mul(bounded, Mul(e, r)), n);
-  return Choose(Less(x, Zero()), xq, Sub(x, xq));
+  // -infinity times 0 is NaN, as in the formula.
+  const F32 y = Choose(Less(x, Zero()), xq, Sub(x, xq));
+  return Choose(Equal(x, Broadcast(-__builtin_inff())), Broadcast(__builtin_nanf("")), y);
 }
 
 FLOE_INLINE F32 GeluTanh(F32 x) {
@@ -178,7 +175,7 @@ FLOE_INLINE F32 GeluTanh(F32 x) {
   const F32 u2 = Mul(x, MulAdd(z, Broadcast(0x1.2444f2p-4f), Broadcast(0x1.988454p+0f)));
   const F32 e = Exp(BitOr(u2, SignBit()));
   const F32 numerator = Choose(Less(x, Zero()), Mul(x, e), x);
-  return VanishAtMinusInfinity(x, Div(numerator, Add(e, Broadcast(1.0f))));
+  return Div(numerator, Add(e, Broadcast(1.0f)));
 }
 
 FLOE_INLINE F32 Relu(F32 x) { return MaxOrSecond(Zero(), x); }
@@ -188,7 +185,7 @@ FLOE_INLINE F32 Softplus(F32 x) { return Add(Relu(x), Log1pUnit(Exp(BitOr(x, Sig
 FLOE_INLINE F32 HardSwish(F32 x) {
   const F32 shifted = Add(x, Broadcast(3.0f));
   const F32 gate = MinOrSecond(Broadcast(6.0f), MaxOrSecond(Zero(), shifted));
-  return VanishAtMinusInfinity(x, Mul(x, Mul(gate, Broadcast(0x1.555556p-3f))));
+  return Mul(x, Mul(gate, Broadcast(0x1.555556p-3f)));
 }
 
 FLOE_INLINE F32 SignOf(F32 x) {

@@ -23,12 +23,6 @@ Status CheckBroadcast(const OpInfo& op, uint32_t i, const TensorInfo& y) {
   return OkStatus();
 }
 
-bool OneLine(const TensorInfo& t) {
-  int lines = 0;
-  for (int a = 0; a < t.rank; ++a) lines += t.dims[a] != 1 ? 1 : 0;
-  return lines <= 1 && t.halo.empty();
-}
-
 bool SameStorage(const TensorInfo& a, const TensorInfo& b) {
   return a.layout == b.layout && a.halo == b.halo && SameDims(a, b) &&
          DTypeSize(a.dtype) == DTypeSize(b.dtype);

@@ -12,9 +12,6 @@ Status CheckActivation(const OpInfo& op, uint32_t i);
 // Input i broadcasts to y as numpy does: right-aligned, each dim y's or 1.
 Status CheckBroadcast(const OpInfo& op, uint32_t i, const TensorInfo& y);
 
-// At most one dim differs from 1 and there is no halo: storage does not depend on the layout.
-bool OneLine(const TensorInfo& t);
-
 // Same dims, layout and halo, and elements of the same size: element by element the same bytes.
 bool SameStorage(const TensorInfo& a, const TensorInfo& b);
 

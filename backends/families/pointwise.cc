@@ -33,12 +33,6 @@ Status CheckPointwise(const OpInfo& op, Footprint* footprint) {
             .ForOperand(i);
     }
     FLOE_RETURN_IF_ERROR(CheckBroadcast(op, i, y));
-    if (!OneLine(x) &&
-        (x.layout != y.layout || (x.layout == LayoutId::kChannelsLast && x.rank != y.rank))) {
-      return Bad(Rule::kInstructionLayout, static_cast<int64_t>(y.layout),
-                 static_cast<int64_t>(x.layout))
-          .ForOperand(i);
-    }
     if (SameStorage(x, y)) footprint->in_place_inputs |= uint64_t{1} << i;
   }
   FLOE_RETURN_IF_ERROR(::floe::CheckPointwise(op.code, op.code_count, op.input_count, false));

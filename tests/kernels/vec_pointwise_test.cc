@@ -111,6 +111,8 @@ TEST(Pointwise, ChannelsLastWithHalos) {
                            Nhwc(s, h), code));
       RunKernelCase(Region("other halos", {Nhwc(s, {1, 1, 1}), Dense({1}), Nhwc(s, {2, 0, 1})},
                            Nhwc(s, h), code));
+      RunKernelCase(Region("dense operands", {Nhwc(s), Dense({s[1], 1, 1}), Dense(s)}, Nhwc(s, h),
+                           code));
       RunKernelCase(Region("per pixel", {Nhwc(s), Nhwc({s[0], 1, s[2], s[3]}), Dense({s[3]})},
                            Nhwc(s, h), code));
     }
@@ -252,7 +254,8 @@ TEST(Pointwise, RefusesWhatDoesNotFit) {
   EXPECT_EQ(rule(Region("", {Dense({3}, DType::kF64)}, Dense({3}), load)), Rule::kInstructionDType);
   EXPECT_EQ(rule(Region("", {Dense({3})}, Dense({3}, DType::kI32), load)), Rule::kInstructionDType);
   EXPECT_EQ(rule(Region("", {testing::Absent()}, Dense({3}), load)), Rule::kInstructionOperand);
-  EXPECT_EQ(rule(Region("", {Dense({1, 2, 3, 4})}, Nhwc({1, 2, 3, 4}), load)),
+  EXPECT_EQ(rule(Region("", {testing::InLayout(Dense({3, 4}), LayoutId::kGemmPanels16)},
+                        Dense({3, 4}), load)),
             Rule::kInstructionLayout);
   EXPECT_EQ(rule(Region("", {Dense({3})}, Dense({3}), {PwLoad(0, 1)})), Rule::kInstructionCode);
   EXPECT_EQ(rule(Region("", {Dense({3})}, Dense({3}), {PwLoad(1, 0)})), Rule::kInstructionCode);

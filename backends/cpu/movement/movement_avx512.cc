@@ -1,0 +1,1 @@
+#include "backends/cpu/movement/movement_kernel.h"
