@@ -118,9 +118,24 @@ class SymbolSolver {
     return true;
   }
 
+  bool IsUsed(SymbolId symbol) const {
+    const auto names_it = [symbol](const Dim& d) {
+      return std::any_of(d.terms().begin(), d.terms().end(),
+                         [symbol](const auto& term) { return term.first == symbol; });
+    };
+    for (const auto& value : graph_.values()) {
+      const Shape& s = value->shape();
+      if (std::any_of(s.begin(), s.end(), names_it)) return true;
+      if (!value->content) continue;
+      if (std::any_of(value->content->begin(), value->content->end(), names_it)) return true;
+    }
+    return false;
+  }
+
   absl::Status CheckSymbol(size_t i) const {
     const Symbol& s = graph_.symbols[i];
     if (!known_[i]) {
+      if (!IsUsed(static_cast<SymbolId>(i))) return absl::OkStatus();
       return absl::InvalidArgumentError(
           absl::StrFormat("the inputs' shapes do not say what symbol '%s' is", s.name));
     }

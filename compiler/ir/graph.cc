@@ -194,6 +194,12 @@ void Graph::EraseUnusedConstants() {
   }
 }
 
+void Graph::Rename(Value* value, std::string wanted) {
+  by_name_.erase(value->name_);
+  value->name_ = UniqueName(std::move(wanted));
+  by_name_.emplace(value->name_, value);
+}
+
 bool Graph::IsOutput(const Value* value) const {
   return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
 }

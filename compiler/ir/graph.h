@@ -203,6 +203,7 @@ class Graph {
   // output.
   void EraseOutput(Node* node, size_t index);
   void EraseUnusedConstants();
+  void Rename(Value* value, std::string wanted);  // The name is made unique.
   bool IsOutput(const Value* value) const;
   void MoveBefore(Node* node, Node* before);
 

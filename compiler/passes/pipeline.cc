@@ -1,0 +1,54 @@
+// The standard pipeline: one list, in order.
+#include "absl/strings/str_format.h"
+#include "compiler/ir/shapes.h"
+#include "compiler/ir/verify.h"
+#include "compiler/passes/rewrite.h"
+
+namespace floe::passes {
+namespace {
+
+constexpr Pass kPipeline[] = {
+    {"infer-shapes", "types every value and resolves shape arithmetic", InferShapes},
+    {"fold-constants", "computes what does not depend on the inputs", FoldConstants},
+    {"remove-identities", "drops nodes that change nothing and joins moves", RemoveIdentities},
+    {"cse", "computes equal things once", EliminateCommon},
+    {"dce", "drops what no output needs", EliminateDead},
+    {"canonicalise", "brings gemms into the form x W + c", Canonicalise},
+    {"fold-batch-norm", "moves per-channel factors and terms into weights and biases",
+     FoldBatchNorm},
+    {"decompose-batch-norm", "writes the remaining batch norms as a factor and a term",
+     DecomposeBatchNorm},
+    {"recognise-norms", "finds layer and RMS norms in their arithmetic", RecogniseNorms},
+    {"recognise-activations", "finds GELU, SiLU, hard swish and mish in their arithmetic",
+     RecogniseActivations},
+    {"fold-constants-2", "computes what the rewrites made constant", FoldConstants},
+    {"remove-identities-2", "drops what the rewrites made idle", RemoveIdentities},
+    {"cse-2", "computes equal things once", EliminateCommon},
+    {"fuse-epilogue", "moves pointwise work behind products into their epilogues", FuseEpilogues},
+    {"fuse-softmax", "moves pointwise work before a softmax into its prologue",
+     FuseSoftmaxPrologues},
+    {"fuse-pointwise", "joins the remaining pointwise work into regions", FusePointwise},
+    {"dce-2", "drops what no output needs", EliminateDead},
+};
+
+}  // namespace
+
+absl::Status InferShapes(ir::Graph& graph, Report&) { return ir::InferShapes(graph); }
+
+std::span<const Pass> StandardPipeline() { return kPipeline; }
+
+absl::Status RunPasses(ir::Graph& graph, std::span<const Pass> passes, const PassOptions& options,
+                       Report& report) {
+  for (const Pass& pass : passes) {
+    absl::Status status = pass.run(graph, report);
+    if (status.ok()) status = ir::Verify(graph);
+    if (!status.ok()) {
+      return absl::Status(status.code(),
+                          absl::StrFormat("pass %s: %s", pass.name, std::string(status.message())));
+    }
+    if (options.after) options.after(pass.name, graph);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace floe::passes
