@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "format/checked.h"
+#include "format/sort.h"
 #include "format/validate.h"
 
 namespace floe::validate {
@@ -124,15 +124,18 @@ class ArenaSweep {
     uint32_t* values = c_.arena_values;
     std::copy_n(values, n, c_.by_last);
     std::copy_n(values, n, c_.by_offset);
-    const auto order = [this](auto key) {
-      return [this, key](uint32_t a, uint32_t b) {
-        return key(a) != key(b) ? key(a) < key(b) : a < b;
-      };
-    };
-    std::sort(values, values + n, order([this](uint32_t v) { return c_.ranges[v].first; }));
-    std::sort(c_.by_last, c_.by_last + n, order([this](uint32_t v) { return c_.ranges[v].last; }));
-    std::sort(c_.by_offset, c_.by_offset + n,
-              order([this](uint32_t v) { return c_.arena_begin[v]; }));
+    SortIndices(values, n, &c_, [](const void* context, uint32_t a, uint32_t b) {
+      const LiveRange* ranges = static_cast<const Context*>(context)->ranges;
+      return ranges[a].first != ranges[b].first ? ranges[a].first < ranges[b].first : a < b;
+    });
+    SortIndices(c_.by_last, n, &c_, [](const void* context, uint32_t a, uint32_t b) {
+      const LiveRange* ranges = static_cast<const Context*>(context)->ranges;
+      return ranges[a].last < ranges[b].last;
+    });
+    SortIndices(c_.by_offset, n, &c_, [](const void* context, uint32_t a, uint32_t b) {
+      const int64_t* begin = static_cast<const Context*>(context)->arena_begin;
+      return begin[a] < begin[b];
+    });
     for (uint32_t k = 0; k < n; ++k) c_.rank[c_.by_offset[k]] = k;
   }
 

@@ -1,9 +1,8 @@
 // Every index and range of the metadata, before anything follows one.
-#include <algorithm>
-#include <cstring>
 
 #include "format/checked.h"
 #include "format/ops.h"
+#include "format/sort.h"
 #include "format/validate.h"
 
 namespace floe::validate {
@@ -179,12 +178,14 @@ Status CheckMethodTable(const ProgramView& p) {
 Status CheckUnique(const ProgramView& p, uint32_t* names, size_t count) {
   // Equal indices first: afterwards strings differ in their index, so comparing them reads each
   // string's bytes at most O(log n) times.
-  std::sort(names, names + count);
+  SortIndices(names, count, nullptr, [](const void*, uint32_t a, uint32_t b) { return a < b; });
   for (size_t i = 1; i < count; ++i) {
     if (names[i] == names[i - 1]) return Bad(Rule::kDuplicateName, names[i - 1], names[i]);
   }
-  std::sort(names, names + count,
-            [&](uint32_t a, uint32_t b) { return p.String(a) < p.String(b); });
+  SortIndices(names, count, &p, [](const void* context, uint32_t a, uint32_t b) {
+    const ProgramView& view = *static_cast<const ProgramView*>(context);
+    return view.String(a) < view.String(b);
+  });
   for (size_t i = 1; i < count; ++i) {
     if (p.String(names[i]) == p.String(names[i - 1])) {
       return Bad(Rule::kDuplicateName, names[i - 1], names[i]);
