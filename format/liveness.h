@@ -16,17 +16,17 @@
 namespace floe {
 
 struct LiveRange {
-  uint32_t first =
-      kNoIndex;       // Number of the writing instruction; kNoIndex: not used by the method.
-  uint32_t last = 0;  // Number of the last reader, inclusive.
+  uint32_t first = kNoIndex;  // Number of the writing instruction; kNoIndex: the method has no use.
+  uint32_t last = 0;          // Number of the last reader, inclusive.
 };
 
 // Fills ranges[v] for every value that the method uses; a value that is an alias extends the range
 // of the value that it links to. A value that is defined outside a loop and read inside lives until
 // the loop's closing number; a loop's params live from the loop's own number to its closing number,
 // its results until the closing number. An output of a control instruction lives from the
-// instruction's own number. `ranges` has one element per value of the program. kBlockStructure when
-// blocks nest deeper than 32, are shared or are recursive. O(instructions + operands).
+// instruction's own number. A method's params live from 0, its results until one past the last
+// number. `ranges` has one element per value of the program. kBlockStructure when blocks nest deeper
+// than 32, are shared or are recursive. O(instructions + operands).
 Status ComputeLiveness(const ProgramView& program, uint32_t method, LiveRange* ranges);
 
 }  // namespace floe

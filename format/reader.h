@@ -18,7 +18,8 @@ struct Limits {
   uint64_t max_metadata_bytes = uint64_t{256} << 20;
   uint64_t max_arena_bytes = uint64_t{64} << 30;  // Arena plus scratch of one bucket.
   uint64_t max_instructions = 1 << 20;
-  double max_work = 1e15;  // Floating-point operations of one run at a bucket's corner.
+  // Of one run at a bucket's corner: floating-point operations, and 1000 for each instruction.
+  double max_work = 1e15;
 };
 
 struct ReadOptions {

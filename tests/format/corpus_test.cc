@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/registry.h"
 #include "format/container.h"
 #include "format/reader.h"
 #include "tests/format/fake_footprints.h"
@@ -44,10 +45,12 @@ TEST(CorpusTest, EveryFileOfEveryVersionLoads) {
     const AlignedFile file(bytes.data(), bytes.size());
     ReadOptions options;
     options.verify_payload = true;
-    Program program;
-    EXPECT_OK(Program::Read(file.data(), file.size(), options, FakeFootprints(), DefaultAllocator(),
-                            &program));
-    EXPECT_FALSE(program.view().methods.empty());
+    for (const FootprintTable* table : {&FakeFootprints(), &KernelFootprints()}) {
+      Program program;
+      EXPECT_OK(
+          Program::Read(file.data(), file.size(), options, *table, DefaultAllocator(), &program));
+      EXPECT_FALSE(program.view().methods.empty());
+    }
   }
   EXPECT_GE(files, static_cast<int>(SamplePrograms().size()));
 }
