@@ -25,8 +25,8 @@ struct LiveRange {
 // the loop's closing number; a loop's params live from the loop's own number to its closing number,
 // its results until the closing number. An output of a control instruction lives from the
 // instruction's own number. A method's params live from 0, its results until one past the last
-// number. `ranges` has one element per value of the program. kBlockStructure when blocks nest deeper
-// than 32, are shared or are recursive. O(instructions + operands).
+// number. `ranges` has one element per value of the program. kBlockStructure when blocks nest
+// deeper than 32, are shared or are recursive. O(instructions + operands).
 Status ComputeLiveness(const ProgramView& program, uint32_t method, LiveRange* ranges);
 
 }  // namespace floe
