@@ -28,7 +28,7 @@ struct DepthwiseArgs {
   const float* bias;      // Null: none.
   const float* residual;  // Null: none.
   int64_t residual_pixel;
-  bool has_scale, clamp;
+  bool has_scale, has_low, has_high;
   float scale, low, high;
   int64_t channels;  // Valid channels of the vector.
 };
@@ -38,106 +38,129 @@ FLOE_INLINE F32 LoadChannels(const float* p, int64_t n) {
   return kTail ? LoadTail(p, n) : Load(p);
 }
 
-// Finishes and stores output `pixel`. Raw results have no epilogue and y_pixel = kWidth.
-template <bool kTail>
-FLOE_INLINE void Emit(const DepthwiseArgs& d, int64_t pixel, F32 x) {
-  if (d.has_scale) x = Mul(x, Broadcast(d.scale));
-  if (d.bias != nullptr) x = Add(x, LoadChannels<kTail>(d.bias, d.channels));
-  if (d.residual != nullptr) {
-    x = Add(x, LoadChannels<kTail>(d.residual + pixel * d.residual_pixel, d.channels));
+// Finishes and stores outputs [at, at + kCount). Raw results have no epilogue.
+template <int kCount, bool kTail>
+FLOE_INLINE void Emit(const DepthwiseArgs& d, int64_t at, F32 (&acc)[kCount]) {
+  if (d.has_scale) {
+    const F32 scale = Broadcast(d.scale);
+    FLOE_UNROLL
+    for (int t = 0; t < kCount; ++t) acc[t] = Mul(acc[t], scale);
   }
-  if (d.clamp) x = MinOrSecond(Broadcast(d.high), MaxOrSecond(Broadcast(d.low), x));
-  if (kTail) {
-    StoreTail(d.y + pixel * d.y_pixel, d.channels, x);
-  } else {
-    Store(d.y + pixel * d.y_pixel, x);
+  if (d.bias != nullptr) {
+    const F32 bias = LoadChannels<kTail>(d.bias, d.channels);
+    FLOE_UNROLL
+    for (int t = 0; t < kCount; ++t) acc[t] = Add(acc[t], bias);
+  }
+  if (d.residual != nullptr) {
+    const float* r = d.residual + at * d.residual_pixel;
+    const int64_t step = d.residual_pixel;
+    FLOE_UNROLL
+    for (int t = 0; t < kCount; ++t) {
+      acc[t] = Add(acc[t], LoadChannels<kTail>(r + t * step, d.channels));
+    }
+  }
+  if (d.has_low) {
+    const F32 low = Broadcast(d.low);
+    FLOE_UNROLL
+    for (int t = 0; t < kCount; ++t) acc[t] = MaxOrSecond(low, acc[t]);
+  }
+  if (d.has_high) {
+    const F32 high = Broadcast(d.high);
+    FLOE_UNROLL
+    for (int t = 0; t < kCount; ++t) acc[t] = MinOrSecond(high, acc[t]);
+  }
+  float* y = d.y + at * d.y_pixel;
+  const int64_t step = d.y_pixel;
+  const int64_t n = d.channels;
+  FLOE_UNROLL
+  for (int t = 0; t < kCount; ++t) {
+    if (kTail) {
+      StoreTail(y + t * step, n, acc[t]);
+    } else {
+      Store(y + t * step, acc[t]);
+    }
   }
 }
 
-// Outputs [at, at + kCount) of the run, window width kKw, horizontal stride kStride, no dilation.
-template <int kKw, int kStride, int kCount, bool kTail>
-FLOE_INLINE void SlideWindow(const DepthwiseArgs& d, int64_t at) {
+// Outputs [at, at + kCount) of the run: square window, horizontal stride kStride, no dilation
+// along the row. `taps` are kKernel * kKernel vectors, in registers as far as the ISA has them.
+template <int kKernel, int kStride, int kCount, bool kTail>
+FLOE_INLINE void SlideWindow(const DepthwiseArgs& d, const F32* taps, int64_t at) {
   F32 acc[kCount];
   FLOE_UNROLL
   for (int t = 0; t < kCount; ++t) acc[t] = Zero();
   const float* line = d.x + at * d.step;
-  const float* w = d.w;
-  for (int64_t ky = 0; ky < d.kh; ++ky) {
-    F32 taps[kKw];
-    FLOE_UNROLL
-    for (int kx = 0; kx < kKw; ++kx) taps[kx] = Load(w + kx * d.w_tap);
+  const int64_t pixel = d.pixel;
+  FLOE_UNROLL
+  for (int ky = 0; ky < kKernel; ++ky) {
     const float* x = line;
     FLOE_UNROLL
-    for (int i = 0; i < (kCount - 1) * kStride + kKw; ++i) {
+    for (int i = 0; i < (kCount - 1) * kStride + kKernel; ++i) {
       const F32 value = LoadChannels<kTail>(x, d.channels);
-      x += d.pixel;
+      x += pixel;
       FLOE_UNROLL
       for (int t = 0; t < kCount; ++t) {
         const int kx = i - t * kStride;
-        if (kx >= 0 && kx < kKw) acc[t] = MulAdd(value, taps[kx], acc[t]);
+        if (kx >= 0 && kx < kKernel) acc[t] = MulAdd(value, taps[ky * kKernel + kx], acc[t]);
       }
     }
-    w += kKw * d.w_tap;
     line += d.line;
   }
-  FLOE_UNROLL
-  for (int t = 0; t < kCount; ++t) Emit<kTail>(d, at + t, acc[t]);
+  Emit<kCount, kTail>(d, at, acc);
 }
 
-template <int kKw, int kStride, bool kTail>
+template <int kKernel, int kStride, bool kTail>
 void SlideRow(const DepthwiseArgs& d, int64_t count) {
+  F32 taps[kKernel * kKernel];
+  FLOE_UNROLL
+  for (int i = 0; i < kKernel * kKernel; ++i) taps[i] = Load(d.w + i * d.w_tap);
   int64_t at = 0;
   // 7 divides the widths of most image networks; 8 is a little better elsewhere.
   if (count % 7 == 0) {
-    for (; at < count; at += 7) SlideWindow<kKw, kStride, 7, kTail>(d, at);
+    for (; at < count; at += 7) SlideWindow<kKernel, kStride, 7, kTail>(d, taps, at);
     return;
   }
-  for (; at + 8 <= count; at += 8) SlideWindow<kKw, kStride, 8, kTail>(d, at);
+  for (; at + 8 <= count; at += 8) SlideWindow<kKernel, kStride, 8, kTail>(d, taps, at);
   if (at + 4 <= count) {
-    SlideWindow<kKw, kStride, 4, kTail>(d, at);
+    SlideWindow<kKernel, kStride, 4, kTail>(d, taps, at);
     at += 4;
   }
-  for (; at < count; ++at) SlideWindow<kKw, kStride, 1, kTail>(d, at);
+  for (; at < count; ++at) SlideWindow<kKernel, kStride, 1, kTail>(d, taps, at);
 }
 
 // Any window, stride and dilation, in the same order of summation.
-template <bool kTail>
-void GenericRow(const DepthwiseArgs& d, int64_t count) {
-  for (int64_t at = 0; at < count;) {
-    constexpr int kMost = 4;
-    const int64_t n = count - at < kMost ? 1 : kMost;
-    F32 acc[kMost];
-    FLOE_UNROLL
-    for (int t = 0; t < kMost; ++t) acc[t] = Zero();
-    for (int64_t ky = 0; ky < d.kh; ++ky) {
-      for (int64_t kx = 0; kx < d.kw; ++kx) {
-        const F32 tap = Load(d.w + (ky * d.kw + kx) * d.w_tap);
-        const float* x = d.x + at * d.step + ky * d.line + kx * d.tap;
-        if (n == kMost) {
-          FLOE_UNROLL
-          for (int t = 0; t < kMost; ++t) {
-            acc[t] = MulAdd(LoadChannels<kTail>(x + t * d.step, d.channels), tap, acc[t]);
-          }
-        } else {
-          acc[0] = MulAdd(LoadChannels<kTail>(x, d.channels), tap, acc[0]);
-        }
+template <int kCount, bool kTail>
+FLOE_INLINE void GenericWindow(const DepthwiseArgs& d, int64_t at) {
+  F32 acc[kCount];
+  FLOE_UNROLL
+  for (int t = 0; t < kCount; ++t) acc[t] = Zero();
+  for (int64_t ky = 0; ky < d.kh; ++ky) {
+    for (int64_t kx = 0; kx < d.kw; ++kx) {
+      const F32 tap = Load(d.w + (ky * d.kw + kx) * d.w_tap);
+      const float* x = d.x + at * d.step + ky * d.line + kx * d.tap;
+      FLOE_UNROLL
+      for (int t = 0; t < kCount; ++t) {
+        acc[t] = MulAdd(LoadChannels<kTail>(x + t * d.step, d.channels), tap, acc[t]);
       }
     }
-    if (n == kMost) {
-      FLOE_UNROLL
-      for (int t = 0; t < kMost; ++t) Emit<kTail>(d, at + t, acc[t]);
-    } else {
-      Emit<kTail>(d, at, acc[0]);
-    }
-    at += n;
   }
+  Emit<kCount, kTail>(d, at, acc);
+}
+
+template <bool kTail>
+void GenericRow(const DepthwiseArgs& d, int64_t count) {
+  int64_t at = 0;
+  for (; at + 4 <= count; at += 4) GenericWindow<4, kTail>(d, at);
+  for (; at < count; ++at) GenericWindow<1, kTail>(d, at);
 }
 
 using DepthwiseRowFn = void (*)(const DepthwiseArgs& d, int64_t count);
 
 template <bool kTail>
 DepthwiseRowFn FindRow(const families::WindowAttrs& w) {
-  if (w.dw != 1 || w.sw > 2) return &GenericRow<kTail>;
+  // Without mask registers partial vectors are slow anyway, and the unrolled code would be large.
+  if constexpr (kTail && !kMasksTails) return &GenericRow<kTail>;
+  if (w.dw != 1 || w.sw > 2 || w.kh != w.kw) return &GenericRow<kTail>;
   if (w.kw == 3) return w.sw == 1 ? &SlideRow<3, 1, kTail> : &SlideRow<3, 2, kTail>;
   if (w.kw == 5) return w.sw == 1 ? &SlideRow<5, 1, kTail> : &SlideRow<5, 2, kTail>;
   return &GenericRow<kTail>;
@@ -210,15 +233,22 @@ void RunLines(const DepthwiseRun& run, int64_t begin, int64_t end, int64_t chann
   d.has_scale = e.scale != 1.0f || e.scale_operand >= 0;
   d.scale =
       e.scale_operand >= 0 ? *static_cast<const float*>(p.operands[e.scale_operand]) : e.scale;
-  d.clamp = e.clamp;
+  d.has_low = e.has_low;
+  d.has_high = e.has_high;
   d.low = e.low;
   d.high = e.high;
-  for (int64_t channel = 0; channel < channels; channel += kWidth) {
-    const int64_t left = channels - channel;
-    d.channels = left < kWidth ? left : kWidth;
-    d.w = p.b + channel;
-    if (e.bias >= 0) d.bias = static_cast<const float*>(p.operands[e.bias]) + channel;
-    for (int64_t line = begin; line < end; ++line) RunLine(run, line, channel, &d);
+  // A cache line's worth of channels at a time, whatever the vector width.
+  for (int64_t block = 0; block < channels; block += kPanel) {
+    const int64_t block_end = block + kPanel < channels ? block + kPanel : channels;
+    for (int64_t line = begin; line < end; ++line) {
+      for (int64_t channel = block; channel < block_end; channel += kWidth) {
+        const int64_t left = channels - channel;
+        d.channels = left < kWidth ? left : kWidth;
+        d.w = p.b + channel;
+        if (e.bias >= 0) d.bias = static_cast<const float*>(p.operands[e.bias]) + channel;
+        RunLine(run, line, channel, &d);
+      }
+    }
   }
 }
 
@@ -232,7 +262,7 @@ Status PrepareDepthwiseConv(const OpInfo& op, const PrepareContext& context, voi
   schedule->tasks =
       s->empty ? static_cast<uint32_t>(has_halo) : static_cast<uint32_t>(s->tiling.row_blocks);
   const families::WindowAttrs window = families::ReadWindow(op.attrs);
-  schedule->variant = FindRow<true>(window) == &GenericRow<true>
+  schedule->variant = FindRow<false>(window) == &GenericRow<false>
                           ? FLOE_VARIANT("f32_depthwise_conv")
                           : FLOE_VARIANT("f32_depthwise_conv_slide");
   return OkStatus();
@@ -248,7 +278,7 @@ Rule RunDepthwiseConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t
   }
   DepthwiseRun run;
   run.window = families::ReadWindow(args.op->attrs);
-  run.full = FindRow<kMasksTails>(run.window);
+  run.full = FindRow<false>(run.window);
   run.tail = FindRow<true>(run.window);
   Product& p = run.product;
   p.state = s;

@@ -90,7 +90,8 @@ void FinishSpilledRow(const TileArgs& t, const Epilogue& e, float* row, const fl
     if (t.has_scale) x = Mul(x, Broadcast(t.scale));
     if (t.bias != nullptr) x = Add(x, LoadPart(t.bias + j, n));
     if (t.has_residual) x = Add(x, LoadPart(residual + j, n));
-    if (e.clamp) x = MinOrSecond(Broadcast(e.high), MaxOrSecond(Broadcast(e.low), x));
+    if (e.has_low) x = MaxOrSecond(Broadcast(e.low), x);
+    if (e.has_high) x = MinOrSecond(Broadcast(e.high), x);
     Store(row + j, x);
   }
 }
@@ -149,7 +150,8 @@ void RunBlock(const Product& p, const TaskBlock& block) {
   t.has_scale = e.scale != 1.0f || e.scale_operand >= 0;
   t.scale = e.scale;
   if (e.scale_operand >= 0) t.scale = *static_cast<const float*>(p.operands[e.scale_operand]);
-  t.clamp = e.clamp;
+  t.has_low = e.has_low;
+  t.has_high = e.has_high;
   t.low = e.low;
   t.high = e.high;
   const float* bias = nullptr;

@@ -68,8 +68,10 @@ class Recogniser {
   // Nothing but the raw accumulator so far. (A scale of exactly 1 may be replaced.)
   bool Untouched() const {
     return form_.scale == 1.0f && form_.scale_operand < 0 && form_.bias < 0 && form_.residual < 0 &&
-           !form_.clamp;
+           !Clamps();
   }
+
+  bool Clamps() const { return form_.has_low || form_.has_high; }
 
   bool Scale(uint8_t dst, int32_t operand) {
     if (operand < 0 || !Untouched()) return false;
@@ -81,7 +83,7 @@ class Recogniser {
 
   // Only in the order in which the tile adds: bias, then residual, then the clamp.
   bool AddOperand(uint8_t dst, int32_t operand) {
-    if (operand < 0 || form_.clamp || form_.residual >= 0) return false;
+    if (operand < 0 || Clamps() || form_.residual >= 0) return false;
     const OperandKind kind =
         EpilogueOperandKind(op_.inputs[extra_ + static_cast<uint32_t>(operand)], channels_);
     if (kind == OperandKind::kTensor) {
@@ -98,13 +100,13 @@ class Recogniser {
   bool AtLeast(float low) {
     if (!(low <= form_.high)) return false;
     if (low > form_.low) form_.low = low;
-    form_.clamp = true;
+    form_.has_low = true;
     return true;
   }
   bool AtMost(float high) {
     if (!(high >= form_.low)) return false;
     if (high < form_.high) form_.high = high;
-    form_.clamp = true;
+    form_.has_high = true;
     return true;
   }
 

@@ -15,7 +15,8 @@ enum class OperandKind : uint8_t { kScalar, kChannel, kTensor };
 
 struct Epilogue {
   bool in_registers = true;
-  bool clamp = false;
+  bool has_low = false;
+  bool has_high = false;
   int32_t scale_operand = -1;  // Operand number of the scalar that multiplies; -1: `scale`.
   int32_t bias = -1;           // Operand number of the channel operand that is added; -1: none.
   int32_t residual = -1;       // Operand number of the result-shaped one that is added; -1: none.

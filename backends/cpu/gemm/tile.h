@@ -18,12 +18,13 @@ namespace {
   X(2, 1, 16)                                                                                     \
   X(3, 1, 16)                                                                                     \
   X(4, 1, 16)                                                                                     \
-  X(5, 1, 16) X(6, 1, 16) X(7, 1, 16) X(8, 1, 16) X(9, 1, 16) X(10, 1, 16) X(11, 1, 16)           \
-      X(12, 1, 16) X(1, 2, 32) X(2, 2, 32) X(3, 2, 32) X(4, 2, 32) X(5, 2, 32) X(6, 2, 32)        \
-          X(7, 2, 32) X(8, 2, 32) X(9, 2, 32) X(10, 2, 32) X(1, 3, 48) X(2, 3, 48) X(3, 3, 48)    \
-              X(4, 3, 48) X(5, 3, 48) X(6, 3, 48) X(7, 3, 48) X(8, 3, 48) X(1, 4, 64) X(2, 4, 64) \
-                  X(3, 4, 64) X(4, 4, 64) X(5, 4, 64) X(6, 4, 64) X(1, 5, 80) X(1, 6, 96)         \
-                      X(1, 7, 112) X(1, 8, 128)
+  X(5, 1, 16)                                                                                     \
+  X(6, 1, 16) X(7, 1, 16) X(8, 1, 16) X(9, 1, 16) X(10, 1, 16) X(11, 1, 16) X(12, 1, 16)          \
+      X(1, 2, 32) X(2, 2, 32) X(3, 2, 32) X(4, 2, 32) X(5, 2, 32) X(6, 2, 32) X(7, 2, 32)         \
+          X(8, 2, 32) X(9, 2, 32) X(10, 2, 32) X(1, 3, 48) X(2, 3, 48) X(3, 3, 48) X(4, 3, 48)    \
+              X(5, 3, 48) X(6, 3, 48) X(7, 3, 48) X(8, 3, 48) X(1, 4, 64) X(2, 4, 64) X(3, 4, 64) \
+                  X(4, 4, 64) X(5, 4, 64) X(6, 4, 64) X(1, 5, 80) X(1, 6, 96) X(1, 7, 112)        \
+                      X(1, 8, 128)
 inline constexpr TileSet kTileSet = {
     .max_rows = {0, 12, 10, 8, 6, 1, 1, 1, 1},
     .vectors_per_panel = 1,
@@ -104,18 +105,43 @@ FLOE_INLINE void FinishInRegisters(const TileArgs& t, F32 (&c)[kRows][kVecs]) {
       }
     }
   }
-  if (t.clamp) {
-    const F32 low = Broadcast(t.low), high = Broadcast(t.high);
+  if (t.has_low) {
+    const F32 low = Broadcast(t.low);
     FLOE_UNROLL
     for (int i = 0; i < kRows; ++i) {
       FLOE_UNROLL
-      for (int j = 0; j < kVecs; ++j) c[i][j] = MinOrSecond(high, MaxOrSecond(low, c[i][j]));
+      for (int j = 0; j < kVecs; ++j) c[i][j] = MaxOrSecond(low, c[i][j]);
+    }
+  }
+  if (t.has_high) {
+    const F32 high = Broadcast(t.high);
+    FLOE_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FLOE_UNROLL
+      for (int j = 0; j < kVecs; ++j) c[i][j] = MinOrSecond(high, c[i][j]);
     }
   }
   FLOE_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FLOE_UNROLL
     for (int j = 0; j < kVecs; ++j) StoreColumns<kVecs>(t, t.y[i], j, c[i][j]);
+  }
+}
+
+// The epilogue's lines of y and the residual: they arrive while the tile is computed.
+template <int kRows, int kVecs>
+FLOE_INLINE void PrefetchRows(const TileArgs& t) {
+  constexpr int kLine = 16;  // Floats.
+  FLOE_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FLOE_UNROLL
+    for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.y[i] + j, 1, 3);
+  }
+  if (!t.has_residual) return;
+  FLOE_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FLOE_UNROLL
+    for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.residual[i] + j, 0, 3);
   }
 }
 
@@ -131,6 +157,7 @@ void Tile(const TileArgs& t) {
   const float* a[kRows];
   FLOE_UNROLL
   for (int i = 0; i < kRows; ++i) a[i] = t.a[i];
+  PrefetchRows<kRows, kVecs>(t);
   const float* b = t.b;
   const int64_t panel_stride = t.panel_stride;
   const char* prefetch = t.prefetch;

@@ -26,7 +26,7 @@ struct TileArgs {
   const float* bias;     // Of the tile's first column; null: none.
   bool has_scale;
   bool has_residual;
-  bool clamp;
+  bool has_low, has_high;
   float scale, low, high;
   uint32_t last_columns;  // Valid columns of the last panel, 1 to 16.
   // A cache line to prefetch at each k step, and how far to move on (0: stay on one line).
