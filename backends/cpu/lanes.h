@@ -161,22 +161,47 @@ FLOE_INLINE Mask IsNan(F32 a) { return NotEqual(a, a); }
 FLOE_INLINE F32 Minimum(F32 a, F32 b) { return Choose(IsNan(a), a, MinOrSecond(a, b)); }
 FLOE_INLINE F32 Maximum(F32 a, F32 b) { return Choose(IsNan(a), a, MaxOrSecond(a, b)); }
 
-// Horizontal results in an order that depends on kWidth only.
+// Horizontal results: halves are folded onto each other, so the order depends on kWidth only.
+#if defined(FLOE_ISA_AVX512)
+FLOE_INLINE __m256 LowHalf(__m512 a) { return _mm512_castps512_ps256(a); }
+FLOE_INLINE __m256 HighHalf(__m512 a) { return _mm512_extractf32x8_ps(a, 1); }
+FLOE_INLINE __m256 AddHalves(__m512 a) { return _mm256_add_ps(LowHalf(a), HighHalf(a)); }
+FLOE_INLINE __m256 MaxHalves(__m512 a) { return _mm256_max_ps(LowHalf(a), HighHalf(a)); }
+#endif
+#if !defined(FLOE_ISA_SSE2)
+FLOE_INLINE __m128 AddHalves(__m256 a) {
+  return _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+}
+FLOE_INLINE __m128 MaxHalves(__m256 a) {
+  return _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+}
+#endif
 FLOE_INLINE float SumLanes(F32 a) {
-  alignas(64) float x[kWidth];
-  Store(x, a);
-  for (int w = kWidth / 2; w > 0; w /= 2) {
-    for (int i = 0; i < w; ++i) x[i] += x[i + w];
-  }
-  return x[0];
+#if defined(FLOE_ISA_AVX512)
+  __m128 s = AddHalves(AddHalves(a));
+#elif defined(FLOE_ISA_AVX2)
+  __m128 s = AddHalves(a);
+#else
+  __m128 s = a;
+#endif
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
+}
+// Of lanes of which none is NaN.
+FLOE_INLINE float MaxNumberLanes(F32 a) {
+#if defined(FLOE_ISA_AVX512)
+  __m128 m = MaxHalves(MaxHalves(a));
+#elif defined(FLOE_ISA_AVX2)
+  __m128 m = MaxHalves(a);
+#else
+  __m128 m = a;
+#endif
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_shuffle_ps(m, m, 1)));
 }
 // NaN if any lane is.
 FLOE_INLINE float MaxLanes(F32 a) {
-  alignas(64) float x[kWidth];
-  Store(x, a);
-  float m = x[0];
-  for (int i = 1; i < kWidth; ++i) m = m != m || m > x[i] ? m : x[i];
-  return m;
+  return AnyLane(IsNan(a)) ? __builtin_nanf("") : MaxNumberLanes(a);
 }
 
 }  // namespace

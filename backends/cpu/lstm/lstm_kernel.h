@@ -34,50 +34,66 @@ FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
   }
 }
 
-// kRows batch rows from n on, vector `part` of the 16 units of `group`.
-template <int kRows>
+// kRows batch rows from n on, kParts vectors of the 16 units of `group` from vector `part` on.
+template <int kRows, int kParts>
 FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n) {
   const int64_t unit = group * kPanel + part * kWidth;
-  const int64_t count = s.hidden - unit;
-  if (count <= 0) return;
+  if (unit >= s.hidden) return;
+  const auto units_left = [&](int p) __attribute__((always_inline)) {
+    const int64_t left = s.hidden - unit - p * kWidth;
+    return left < 0 ? 0 : left;
+  };
   const float* r = s.r + group * s.hidden * 4 * kPanel + part * kWidth;
-  F32 gates[kRows][4];
+  F32 gates[kRows][4][kParts];
   for (int b = 0; b < kRows; ++b) {
     for (int g = 0; g < 4; ++g) {
-      gates[b][g] = LoadUnits(s.xw + ((n + b) * 4 + g) * s.hidden + unit, count);
+      for (int p = 0; p < kParts; ++p) {
+        const float* from = s.xw + ((n + b) * 4 + g) * s.hidden + unit + p * kWidth;
+        gates[b][g][p] = units_left(p) > 0 ? LoadUnits(from, units_left(p)) : Zero();
+      }
     }
   }
   if (s.h != nullptr) {
     const float* h = s.h + n * s.hidden;
     for (int64_t k = 0; k < s.hidden; ++k, r += 4 * kPanel) {
-      F32 w[4];
-      for (int g = 0; g < 4; ++g) w[g] = LoadAligned(r + g * kPanel);
       for (int b = 0; b < kRows; ++b) {
         const F32 hk = Broadcast(h[b * s.hidden + k]);
-        for (int g = 0; g < 4; ++g) gates[b][g] = MulAdd(hk, w[g], gates[b][g]);
+        for (int g = 0; g < 4; ++g) {
+          for (int p = 0; p < kParts; ++p) {
+            const F32 w = LoadAligned(r + g * kPanel + p * kWidth);
+            gates[b][g][p] = MulAdd(hk, w, gates[b][g][p]);
+          }
+        }
       }
     }
   }
   for (int b = 0; b < kRows; ++b) {
-    const int64_t at = (n + b) * s.hidden + unit;
-    const F32 c = s.c == nullptr ? Zero() : LoadUnits(s.c + at, count);
-    const F32 next = MulAdd(Sigmoid(gates[b][2]), c, Mul(Sigmoid(gates[b][0]), Tanh(gates[b][3])));
-    const F32 h = Mul(Sigmoid(gates[b][1]), Tanh(next));
-    StoreUnits(s.c_out + at, count, next);
-    StoreUnits(s.y + at, count, h);
-    if (s.h_out != nullptr) StoreUnits(s.h_out + at, count, h);
+    for (int p = 0; p < kParts; ++p) {
+      const int64_t count = units_left(p);
+      if (count == 0) break;
+      const int64_t at = (n + b) * s.hidden + unit + p * kWidth;
+      const F32 c = s.c == nullptr ? Zero() : LoadUnits(s.c + at, count);
+      const F32 next =
+          MulAdd(Sigmoid(gates[b][2][p]), c, Mul(Sigmoid(gates[b][0][p]), Tanh(gates[b][3][p])));
+      const F32 h = Mul(Sigmoid(gates[b][1][p]), Tanh(next));
+      StoreUnits(s.c_out + at, count, next);
+      StoreUnits(s.y + at, count, h);
+      if (s.h_out != nullptr) StoreUnits(s.h_out + at, count, h);
+    }
   }
 }
 
 void LstmGroup(const LstmStep& s, int64_t group) {
-  // Four accumulators a row; the registers hold four rows with AVX-512, else two.
+  // The registers hold 16 accumulators with AVX-512 (four rows), else 8: two rows of one vector, or
+  // one row of two, so that a single row uses the cache lines of R as a whole.
   constexpr int kMost = kVectorRegisters >= 32 ? 4 : 2;
+  constexpr int kParts = kRowVecs > 1 ? 2 : 1;
   int64_t n = 0;
   for (; n + kMost <= s.batch; n += kMost) {
-    for (int part = 0; part < kRowVecs; ++part) LstmUnits<kMost>(s, group, part, n);
+    for (int part = 0; part < kRowVecs; ++part) LstmUnits<kMost, 1>(s, group, part, n);
   }
   for (; n < s.batch; ++n) {
-    for (int part = 0; part < kRowVecs; ++part) LstmUnits<1>(s, group, part, n);
+    for (int part = 0; part < kRowVecs; part += kParts) LstmUnits<1, kParts>(s, group, part, n);
   }
 }
 

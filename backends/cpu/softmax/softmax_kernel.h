@@ -10,15 +10,16 @@ namespace floe::cpu::FLOE_ISA {
 namespace {
 
 void SoftmaxRow(const float* x, float* y, int64_t n, bool log) {
+  // The maximum passes over NaN, which the sum then carries into every result.
   F32 max4[2] = {Broadcast(-__builtin_inff()), Broadcast(-__builtin_inff())};
   int64_t i = 0;
   for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-    max4[0] = Maximum(max4[0], Load(x + i));
-    max4[1] = Maximum(max4[1], Load(x + i + kWidth));
+    max4[0] = MaxOrSecond(Load(x + i), max4[0]);
+    max4[1] = MaxOrSecond(Load(x + i + kWidth), max4[1]);
   }
-  for (; i + kWidth <= n; i += kWidth) max4[0] = Maximum(max4[0], Load(x + i));
-  float max = MaxLanes(Maximum(max4[0], max4[1]));
-  for (int64_t k = i; k < n; ++k) max = max != max || max > x[k] ? max : x[k];
+  for (; i + kWidth <= n; i += kWidth) max4[0] = MaxOrSecond(Load(x + i), max4[0]);
+  float max = MaxNumberLanes(MaxOrSecond(max4[0], max4[1]));
+  for (int64_t k = i; k < n; ++k) max = x[k] > max ? x[k] : max;
 
   const F32 m = Broadcast(max);
   F32 sum = Zero();
@@ -87,36 +88,47 @@ void SoftmaxColumns(const float* x, float* y, int64_t axis, int64_t inner, int64
   }
 }
 
-// The prologue over rows [first, last) of the last logical axis, from x into y.
+// Elements of a tile of the prologue.
+FLOE_INLINE int64_t PrologueTile(const SoftmaxPlan& plan) {
+  const int64_t capacity = TileCapacity(plan.registers);
+  return capacity < 1024 ? capacity : 1024;
+}
+
+// The prologue over rows [first, last) of the last logical axis, from x into y. Rows that follow
+// one another in the second last axis share a tile.
 void RunPrologue(const KernelArgs& args, const SoftmaxPlan& plan, int64_t first, int64_t last) {
   const OpInfo& op = *args.op;
   const LoopNest& nest = plan.nest;
   const int inner = nest.axes - 1;
-  const int64_t capacity = TileCapacity(plan.registers) < 512 ? TileCapacity(plan.registers) : 512;
+  const int64_t capacity = PrologueTile(plan);
+  const int64_t cols_most = plan.row < capacity ? plan.row : capacity;
+  const int64_t rows_most = inner > 0 ? capacity / cols_most : 1;
   const float* x = static_cast<const float*>(args.inputs[0]);
   float* y = static_cast<float*>(args.outputs[0]);
   TileView views[kPwMaxOperands];
-  for (int64_t row = first; row < last; ++row) {
+  for (int64_t row = first; row < last;) {
     int64_t at[kMaxLoopTensors];
     for (int t = 0; t < nest.tensors; ++t) at[t] = nest.offset[t];
-    int64_t rest = row;
+    int64_t rest = row, rows = last - row < rows_most ? last - row : rows_most;
     for (int a = inner - 1; a >= 0; --a) {
       const int64_t index = rest % nest.size[a];
       rest /= nest.size[a];
       for (int t = 0; t < nest.tensors; ++t) at[t] += index * nest.stride[t][a];
+      if (a == inner - 1 && nest.size[a] - index < rows) rows = nest.size[a] - index;
     }
-    for (int64_t col = 0; col < plan.row; col += capacity) {
-      const int64_t cols = plan.row - col < capacity ? plan.row - col : capacity;
+    for (int64_t col = 0; col < plan.row; col += cols_most) {
+      const int64_t cols = plan.row - col < cols_most ? plan.row - col : cols_most;
       // (The second bound is Check's; it tells the compiler that views are enough.)
       for (uint32_t i = 1; i < op.input_count && i <= kPwMaxOperands; ++i) {
         const int64_t stride = nest.stride[i][inner];
-        views[i - 1] = {static_cast<const float*>(args.inputs[i]) + at[i] + col * stride, 0, stride,
-                        DType::kF32};
+        views[i - 1] = {static_cast<const float*>(args.inputs[i]) + at[i] + col * stride,
+                        inner > 0 ? nest.stride[i][inner - 1] : 0, stride, DType::kF32};
       }
       const Source r0{x + at[0] + col, plan.row, true};
-      RunTileProgram(op.code, op.code_count, plan.registers, views, &r0, 1, cols,
+      RunTileProgram(op.code, op.code_count, plan.registers, views, &r0, rows, cols,
                      {y + at[0] + col, plan.row});
     }
+    row += rows;
   }
 }
 
@@ -162,9 +174,12 @@ Rule RunSoftmax(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, 
   for (uint32_t task = begin; task < end; ++task) {
     int64_t first, last;
     TaskShare(plan.outer, task, plan.tasks, &first, &last);
+    // A few rows at a time go through the prologue, then through the softmax while they are in L1.
+    const int64_t together = plan.inner == 1 ? PrologueTile(plan) / plan.axis + 1 : 1;
     for (int64_t o = first; o < last; ++o) {
-      if (prologue) {
-        RunPrologue(args, plan, o * plan.rows_per_outer, (o + 1) * plan.rows_per_outer);
+      if (prologue && (o - first) % together == 0) {
+        const int64_t end_row = o + together < last ? o + together : last;
+        RunPrologue(args, plan, o * plan.rows_per_outer, end_row * plan.rows_per_outer);
       }
       float* y = static_cast<float*>(args.outputs[0]) + o * block;
       const float* x = prologue ? y : static_cast<const float*>(args.inputs[0]) + o * block;
