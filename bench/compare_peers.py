@@ -329,8 +329,9 @@ def measure(args):
     for name in args.models:
         onnx, floe, inputs, facts = prepared[name] = bench.prepare(name)
         result["models"][name] = facts
-        line = (f"{name:12} compiled in {facts['compile']['seconds']:.2f} s, peak RSS "
-                f"{facts['compile']['peak_rss_bytes'] / facts['onnx_bytes']:.2f}x of the model")
+        rss = facts["compile"]["peak_rss_bytes"]
+        line = (f"{name:12} compiled in {facts['compile']['seconds']:.2f} s, peak RSS {rss / (1 << 20):.0f} MiB "
+                f"({rss / facts['onnx_bytes']:.2f}x of the model)")
         if args.check:
             facts["check"] = bench.check(name, onnx, floe, inputs)
             word = "ok" if facts["check"]["passed"] else "FAILED"
