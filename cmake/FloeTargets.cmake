@@ -14,6 +14,10 @@ endif()
 if(FLOE_SANITIZE)
   add_compile_options(-fsanitize=${FLOE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${FLOE_SANITIZE})
+  if(FLOE_SANITIZE MATCHES "undefined")
+    # UBSan's vptr check needs RTTI, which floe_lean code does not have; its callers check, too.
+    target_compile_options(floe_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize=vptr>)
+  endif()
 endif()
 if(FLOE_COVERAGE)
   add_compile_options(--coverage)
@@ -25,12 +29,8 @@ endif()
 # the tests, which link these libraries, keep exceptions and RTTI.
 add_library(floe_lean INTERFACE)
 target_link_libraries(floe_lean INTERFACE floe_options)
-# UBSan's vptr check needs RTTI, which these folders do not have.
 target_compile_options(floe_lean INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti> -ffp-contract=off)
-if(FLOE_SANITIZE MATCHES "undefined")
-  target_compile_options(floe_lean INTERFACE -fno-sanitize=vptr)
-endif()
 
 # floe_test(NAME name SOURCES a.cc... LIBS lib... [LABELS label...] [TIMEOUT seconds])
 # A GoogleTest binary that ctest runs as one test from the repository's root.
