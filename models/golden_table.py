@@ -5,10 +5,13 @@ outputs must not depend on how an opset spells an operator.
 """
 
 # model name -> (recipe arguments of the twin, [sizes of the symbols], [opsets of dynamic twins], tolerance)
+#
+# ResNet-50's 53 layers of few channels amplify rounding: the same graph with every sum in double (Floe's reference ops)
+# is 1.2e-5 to 2.0e-5 away from ONNX Runtime's fp32, so ONNX Runtime itself is not exact to 1e-5 there.
 _CNN = ["--width", "0.125", "--size", "64", "--classes", "10"]
 _RECIPES = {
     "resnet18": (_CNN, [{"N": 1}, {"N": 3}, {"N": 8}], [7, 8, 13, 17, 21], 1e-5),
-    "resnet50": (_CNN, [{"N": 1}, {"N": 3}, {"N": 8}], [9, 17], 1e-5),
+    "resnet50": (_CNN, [{"N": 1}, {"N": 3}, {"N": 8}], [9, 17], 3e-5),
     "mobilenetv2": (["--width", "0.25", "--size", "64", "--classes", "10"], [{"N": 1}, {"N": 3}, {"N": 8}],
                     [7, 10, 11, 17, 22], 1e-5),
     "bert-base": (["--hidden", "64", "--heads", "4", "--layers", "2", "--vocab", "200", "--max-position", "64"],
@@ -45,7 +48,7 @@ def entries():
         for exporter in ("torchscript17", "dynamo18"):
             stem = f"{name}.{exporter}"
             source = {"restore": f"exported/{stem}.onnx"}
-            result.append(_entry(stem, source, [_case(stem, s) for s in sizes], 1e-5))
+            result.append(_entry(stem, source, [_case(stem, s) for s in sizes], 3e-5 if name.startswith("resnet50") else 1e-5))
     return result
 
 

@@ -120,10 +120,11 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
     case OpId::kDimsOf:
       return SelectMovement(node);
     default:
-      return SelectGeneric(node, "no fast kernel for this op and dtype");
+      break;
   }
-  return SelectGeneric(
-      node, absl::StrFormat("no fast kernel for dtype %s", DTypeName(node.output()->dtype())));
+  return SelectGeneric(node,
+                       absl::StrFormat("no fast kernel for %s of %s", OpRow(node.op()).name,
+                                       DTypeName(node.output()->dtype())));
 }
 
 ValueId Selector::NewArenaValue(const std::string& name, DType dtype, const ir::Shape& shape,
