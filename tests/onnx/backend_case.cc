@@ -81,9 +81,13 @@ class PackReader {
   bool ok_ = true;
 };
 
-// Operands that say what to do rather than what to do it with: small integers.
-bool IsShapeLike(const ir::Tensor& t) {
-  return (IsInt(t.dtype()) || t.dtype() == DType::kBool) && t.dims().size() <= 1 && t.count() <= 64;
+// Which inputs become constants: none; those that look like shapes or axes, small integers; small
+// floats as well (scales, regions), except the first input, which is the data.
+enum class Freeze { kNone, kIntegers, kSmall };
+
+bool IsFrozen(Freeze freeze, size_t position, const ir::Tensor& t) {
+  if (freeze == Freeze::kNone || t.dims().size() > 1 || t.count() > 64) return false;
+  return !IsFloat(t.dtype()) || (freeze == Freeze::kSmall && position > 0);
 }
 
 struct Setup {
@@ -91,10 +95,9 @@ struct Setup {
   std::vector<ir::Tensor> inputs;  // Those that are not frozen.
 };
 
-// The model's inputs that are not initializers get the sizes that the data has. With `freeze`,
-// those that look like shapes or axes get its values.
+// The model's inputs that are not initializers get the sizes that the data has, or its values.
 absl::StatusOr<Setup> SetupFor(const std::string& model, const std::vector<ir::Tensor>& inputs,
-                               bool freeze) {
+                               Freeze freeze) {
   FLOE_TRY_ASSIGN(auto file, ModelFile::FromMemory(model, nullptr, int64_t{1} << 32));
   Setup setup;
   size_t next = 0;
@@ -105,7 +108,7 @@ absl::StatusOr<Setup> SetupFor(const std::string& model, const std::vector<ir::T
     }
     if (weight || next >= inputs.size()) continue;
     const ir::Tensor& t = inputs[next++];
-    if (freeze && IsShapeLike(t)) {
+    if (IsFrozen(freeze, next - 1, t)) {
       setup.options.frozen[input.name()] = t;
       continue;
     }
@@ -124,7 +127,7 @@ CaseResult Refused(const absl::Status& status) {
   return {Verdict::kRefused, text, false};
 }
 
-CaseResult RunDataSet(const std::string& model, const DataSet& data, bool freeze,
+CaseResult RunDataSet(const std::string& model, const DataSet& data, Freeze freeze,
                       const Tolerance& tolerance) {
   const auto inputs = ParseTensors(data.inputs);
   const auto outputs = ParseTensors(data.outputs);
@@ -154,7 +157,7 @@ CaseResult RunDataSet(const std::string& model, const DataSet& data, bool freeze
   return {};
 }
 
-CaseResult RunDataSets(const Case& c, bool freeze, const Tolerance& tolerance) {
+CaseResult RunDataSets(const Case& c, Freeze freeze, const Tolerance& tolerance) {
   if (c.sets.empty()) return Wrong("it has no data");
   for (const DataSet& set : c.sets) {
     const CaseResult r = RunDataSet(c.model, set, freeze, tolerance);
@@ -228,11 +231,14 @@ std::string Difference(const ir::Tensor& got, const ir::Tensor& want, const Tole
 }
 
 CaseResult RunCase(const Case& c, const Tolerance& tolerance) {
-  const CaseResult first = RunDataSets(c, false, tolerance);
+  const CaseResult first = RunDataSets(c, Freeze::kNone, tolerance);
   if (first.verdict != Verdict::kRefused) return first;
-  CaseResult second = RunDataSets(c, true, tolerance);
-  second.frozen = true;
-  return second.verdict == Verdict::kRefused ? first : second;
+  for (const Freeze freeze : {Freeze::kIntegers, Freeze::kSmall}) {
+    CaseResult r = RunDataSets(c, freeze, tolerance);
+    r.frozen = true;
+    if (r.verdict != Verdict::kRefused) return r;
+  }
+  return first;
 }
 
 }  // namespace floe::onnx

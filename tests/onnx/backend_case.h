@@ -41,7 +41,7 @@ struct CaseResult {
 
 // Imports the model (dynamic dimensions take the sizes of the stored inputs), evaluates it on every
 // data set and compares. Refused: the importer or the evaluator says kUnimplemented, also when
-// small integer inputs (shapes, axes, sizes), which the suite likes to feed, are frozen.
+// small inputs (shapes, axes, scales), which the suite likes to feed, are frozen.
 CaseResult RunCase(const Case& c, const Tolerance& tolerance);
 
 absl::StatusOr<ir::Tensor> ParseTensor(std::string_view bytes);

@@ -311,6 +311,47 @@ std::vector<Form> Forms() {
        },
        {2, 3},
        {-1, -1, 8, -1, 8, -1}},
+      {"upsample attribute",
+       7,
+       8,
+       [](ModelBuilder& m) {
+         AttributeProto scales;
+         scales.set_name("scales");
+         scales.set_type(6);
+         scales.add_floats(1);
+         scales.add_floats(2);
+         m.Node("Upsample", {"x"}, {"y"}, {scales, Attr("mode", "nearest")});
+       },
+       {2, 6},
+       {1, 1, -2, -2, 3, 3, -4, -4, 5, 5, -6, -6}},
+      {"upsample input",
+       9,
+       10,
+       [](ModelBuilder& m) {
+         m.Floats("s", {2}, {1, 2}).Node("Upsample", {"x", "s"}, {"y"}, {Attr("mode", "linear")});
+       },
+       {2, 6},
+       {1, -0.5f, -2, 0.5f, 3, 3, -4, 0.5f, 5, -0.5f, -6, -6}},
+      {"resize by scales",
+       11,
+       27,
+       [](ModelBuilder& m) {
+         m.Floats("r", {0}, {}).Floats("s", {2}, {2, 1});
+         m.Node("Resize", {"x", "r", "s"}, {"y"}, {Attr("mode", "linear")});
+       },
+       {4, 3},
+       {1, -2, 3, -0.25f, -0.25f, 0.75f, -2.75f, 3.25f, -3.75f, -4, 5, -6}},
+      {"resize to sizes",
+       13,
+       27,
+       [](ModelBuilder& m) {
+         m.Ints("n", {2, 2})
+             .Node("Resize", {"x", "", "", "n"}, {"y"},
+                   {Attr("coordinate_transformation_mode", "align_corners"),
+                    Attr("mode", "nearest")});
+       },
+       {2, 2},
+       {1, 3, -4, -6}},
       {"group norm",
        21,
        27,

@@ -20,6 +20,8 @@ std::span<const Row> NetworkRows();    // ops_nn.cc: products, convolutions, nor
 std::span<const Row> PoolRows();       // ops_pool.cc: pooling.
 std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
 std::span<const Row> EinsumRows();     // ops_einsum.cc
+std::span<const Row> ResizeRows();     // ops_resize.cc: Resize, Upsample.
+std::span<const Row> AttentionRows();  // ops_attention.cc: Attention, RotaryEmbedding.
 std::span<const Row> ControlRows();    // ops_control.cc: If.
 
 // The padding of a sliding window: `pads` or auto_pad, begins then ends.
