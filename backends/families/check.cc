@@ -10,12 +10,30 @@ Status CheckArity(const OpInfo& op, uint32_t min_inputs, uint32_t max_inputs, ui
   return OkStatus();
 }
 
+namespace {
+
+// A tensor without elements has no bytes that bound its other dims, but kernels loop over those.
+bool LoopsAreBounded(const TensorInfo& t) {
+  constexpr int64_t kMostEmptyIterations = int64_t{1} << 31;
+  int64_t iterations = 1;
+  bool empty = false;
+  for (int a = 0; a < t.rank; ++a) {
+    empty |= t.dims[a] == 0;
+    // No overflow: TensorBytes has bounded this product.
+    if (t.dims[a] != 0) iterations *= t.dims[a];
+  }
+  return !empty || iterations <= kMostEmptyIterations;
+}
+
+}  // namespace
+
 Status CheckOperands(const OpInfo& op, Footprint* footprint) {
   for (uint32_t i = 0; i < op.input_count + op.output_count; ++i) {
     const TensorInfo& t = Operand(op, i);
     if (!t.present()) continue;
     int64_t bytes = 0;
     if (Status s = TensorBytes(t, &bytes); !s.ok()) return s.ForOperand(i);
+    if (!LoopsAreBounded(t)) return Bad(Rule::kValueTooLarge).ForOperand(i);
     footprint->bytes += static_cast<double>(bytes);
   }
   return OkStatus();

@@ -23,8 +23,9 @@ inline const TensorInfo& Operand(const OpInfo& op, uint32_t i) {
 Status CheckArity(const OpInfo& op, uint32_t min_inputs, uint32_t max_inputs, uint32_t outputs);
 
 // Every present operand: a known dtype, a valid rank, non-negative dims, a layout that fits, and a
-// size in bytes that fits in 63 bits (TensorBytes). Sums the bytes into footprint->bytes.
-// All later arithmetic on one operand's offsets can then not overflow.
+// size in bytes that fits in 63 bits (TensorBytes); of an empty one, other dims whose product is a
+// bearable number of iterations. Sums the bytes into footprint->bytes. All later arithmetic on one
+// operand's offsets can then not overflow.
 Status CheckOperands(const OpInfo& op, Footprint* footprint);
 
 // Operand i is present and has this dtype and layout; rank < 0: any.

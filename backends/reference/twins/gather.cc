@@ -45,6 +45,7 @@ Rule RunGather(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, v
   const Rows r = RowsOf(op);
   const int64_t rows = r.outer * r.indices;
   const uint32_t tasks = *static_cast<const uint32_t*>(args.state);
+  if (begin == end) return Rule::kNone;  // Without rows there are no tasks to divide by.
   const int64_t first = rows * begin / tasks;
   const int64_t last = rows * end / tasks;
   const auto* x = static_cast<const uint8_t*>(args.inputs[0]);
