@@ -128,20 +128,24 @@ FLOE_INLINE void FinishInRegisters(const TileArgs& t, F32 (&c)[kRows][kVecs]) {
   }
 }
 
-// The epilogue's lines of y and the residual: they arrive while the tile is computed.
+// The epilogue's lines of the residual and of y: they arrive while the tile is computed. Narrow
+// tiles without a residual are too short for it to pay.
 template <int kRows, int kVecs>
 FLOE_INLINE void PrefetchRows(const TileArgs& t) {
   constexpr int kLine = 16;  // Floats.
+  if (t.has_residual) {
+    FLOE_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FLOE_UNROLL
+      for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.residual[i] + j, 0, 3);
+    }
+  } else if (kWidth < kLine) {
+    return;
+  }
   FLOE_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FLOE_UNROLL
     for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.y[i] + j, 1, 3);
-  }
-  if (!t.has_residual) return;
-  FLOE_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    FLOE_UNROLL
-    for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.residual[i] + j, 0, 3);
   }
 }
 
