@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "compiler/passes/rewrite.h"
 
@@ -103,6 +104,11 @@ bool IsComposite(OpId op) {
     default:
       return false;
   }
+}
+
+bool Commutes(PwOp op) {
+  return op == PwOp::kAdd || op == PwOp::kMul || op == PwOp::kMin || op == PwOp::kMax ||
+         op == PwOp::kEq || op == PwOp::kNe || op == PwOp::kAnd || op == PwOp::kOr;
 }
 
 bool IsPlain(DType t) { return t == DType::kF32 || t == DType::kBool; }
@@ -353,6 +359,8 @@ std::optional<std::vector<PwInstr>> CodeBuilder::Finish(const ir::Value* result)
     pw.a = machine(instr.a);
     pw.b = machine(instr.b);
     pw.c = machine(instr.c);
+    // One spelling for equal programs: kernels look for hot forms.
+    if (Commutes(instr.op) && pw.a > pw.b) std::swap(pw.a, pw.b);
     pw.operand = static_cast<uint8_t>(instr.operand);
     pw.imm = instr.imm;
     // A result may take the register of an operand that is read here for the last time.

@@ -14,6 +14,7 @@ constexpr Pass kPipeline[] = {
     {"cse", "computes equal things once", EliminateCommon},
     {"dce", "drops what no output needs", EliminateDead},
     {"canonicalise", "brings gemms into the form x W + c", Canonicalise},
+    {"sink-scales", "moves factors of matrix products' operands behind the products", SinkScales},
     {"fold-batch-norm", "moves per-channel factors and terms into weights and biases",
      FoldBatchNorm},
     {"decompose-batch-norm", "writes the remaining batch norms as a factor and a term",

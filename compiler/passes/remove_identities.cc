@@ -90,6 +90,56 @@ bool KeepsOrder(const ir::Node& transpose) {
   return true;
 }
 
+// The axes of `fine` that each axis of `coarse` is the product of, in order. Absent if some axis of
+// `coarse` is no product of whole axes.
+std::optional<std::vector<std::vector<int64_t>>> AxisGroups(const ir::Shape& fine,
+                                                            const ir::Shape& coarse) {
+  std::vector<std::vector<int64_t>> groups;
+  size_t at = 0;
+  for (const ir::Dim& d : coarse) {
+    ir::Dim product(1);
+    std::vector<int64_t> group;
+    while (at < fine.size() && (product != d || group.empty())) {
+      const std::optional<ir::Dim> next = ir::Dim::Mul(product, fine[at]);
+      if (!next) return std::nullopt;
+      product = *next;
+      group.push_back(static_cast<int64_t>(at++));
+    }
+    if (product != d) return std::nullopt;
+    groups.push_back(std::move(group));
+  }
+  if (at != fine.size()) return std::nullopt;
+  return groups;
+}
+
+// A reshape that merges axes, a transpose of what it gives and a reshape that splits them again:
+// one transpose of the parts. True if `node`, the last reshape, was replaced (by *made).
+absl::StatusOr<bool> TransposeParts(ir::Graph& graph, ir::Node* node, ir::Node** made) {
+  const ir::Node* transpose =
+      node->op() == OpId::kReshape ? ProducedBy(node->input(0), OpId::kTranspose) : nullptr;
+  const ir::Node* merge =
+      transpose == nullptr ? nullptr : ProducedBy(transpose->input(0), OpId::kReshape);
+  if (merge == nullptr) return false;
+  ir::Value* x = merge->input(0);
+  const auto groups = AxisGroups(x->shape(), merge->output()->shape());
+  if (!groups) return false;
+  std::vector<int64_t> perm;
+  ir::Shape shape;
+  for (const int64_t axis : transpose->Ints("perm")) {
+    for (const int64_t part : (*groups)[static_cast<size_t>(axis)]) {
+      perm.push_back(part);
+      shape.push_back(x->shape()[static_cast<size_t>(part)]);
+    }
+  }
+  if (shape != node->output()->shape()) return false;
+  FLOE_TRY_ASSIGN(ir::Value * y,
+                  Insert(graph, node, OpId::kTranspose, {x}, {{"perm", std::move(perm)}},
+                         node->output()->name(), node->provenance));
+  Replace(graph, node, y);
+  *made = y->producer();
+  return true;
+}
+
 // Reshape of a reshape, transpose of a transpose: reads the first one's operand.
 absl::Status JoinMoves(ir::Graph& graph, ir::Node* node, bool* changed) {
   const ir::Node* first = ProducedBy(node->input(0), node->op());
@@ -165,6 +215,8 @@ absl::Status RemoveIdentities(ir::Graph& graph, Report& report) {
       node = reshaped->producer();
       ++joined;
     }
+    FLOE_TRY_ASSIGN(const bool split, TransposeParts(graph, node, &node));
+    joined += split ? 1 : 0;
     if (node->op() == OpId::kTranspose || node->op() == OpId::kReshape) {
       bool changed = false;
       FLOE_TRY(JoinMoves(graph, node, &changed));

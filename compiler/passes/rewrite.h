@@ -32,6 +32,7 @@ absl::Status RemoveIdentities(ir::Graph& graph, Report& report);
 absl::Status EliminateCommon(ir::Graph& graph, Report& report);
 absl::Status EliminateDead(ir::Graph& graph, Report& report);
 absl::Status Canonicalise(ir::Graph& graph, Report& report);
+absl::Status SinkScales(ir::Graph& graph, Report& report);
 absl::Status FoldBatchNorm(ir::Graph& graph, Report& report);
 absl::Status DecomposeBatchNorm(ir::Graph& graph, Report& report);
 absl::Status RecogniseNorms(ir::Graph& graph, Report& report);

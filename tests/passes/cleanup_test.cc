@@ -152,6 +152,31 @@ TEST(RemoveIdentities, JoinsMoves) {
   EXPECT_EQ(t.ops(), "relu*2 reshape transpose");
 }
 
+// Keys of attention as PyTorch's exporter writes them: heads are merged into the batch for a
+// moment.
+TEST(RemoveIdentities, TransposesOfMergedAxesAreTransposesOfTheParts) {
+  const auto t = Transform(Graph(R"(
+    %x = input f32[N,T,2,3]
+    %a = transpose(%x) {perm=[0,2,1,3]}
+    %b = reshape(%a) : f32[2*N,T,3]
+    %c = transpose(%b) {perm=[0,2,1]}
+    %d = reshape(%c) : f32[N,2,3,T]
+    %y = exp(%d)
+    output %y as "y")"),
+                           {"remove-identities"});
+  EXPECT_EQ(t.ops(), "exp transpose");
+  EXPECT_EQ(t.first(OpId::kTranspose)->Ints("perm"), (std::vector<int64_t>{0, 2, 3, 1}));
+  const auto other = Transform(Graph(R"(
+    %x = input f32[N,4,6]
+    %b = reshape(%x) : f32[N,8,3]
+    %c = transpose(%b) {perm=[0,2,1]}
+    %d = reshape(%c) : f32[N,6,4]
+    %y = exp(%d)
+    output %y as "y")"),
+                               {"remove-identities"});
+  EXPECT_EQ(other.ops(), "exp reshape*2 transpose");
+}
+
 TEST(RemoveIdentities, MovesOfUnitAxesAreReshapes) {
   const auto t = Transform(Graph(R"(
     %x = input f32[T,1,N,4]

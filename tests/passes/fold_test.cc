@@ -124,6 +124,34 @@ TEST(FoldBatchNorm, SharedWeightsAreNotChangedForOthers) {
   EXPECT_EQ(t.ops(), "conv*2");
 }
 
+TEST(SinkScales, FactorsOfBothOperandsMoveBehind) {
+  const std::string head = R"(
+    %q = input f32[N,T,4]
+    %k = input f32[N,4,T]
+    %s = constant f32[] = [0.3]
+    %t = constant f32[1] = [1.7]
+    %zero = constant f32[] = [0]
+    %w = constant f32[4,5] = random 1
+)";
+  const Case kCases[] = {
+      {"%a = mul(%q, %s) %b = div(%k, %t) %y = matmul(%a, %b)", "matmul mul"},
+      {"%a = mul(%s, %q) %y = matmul(%a, %k)", "matmul mul"},
+      {"%a = mul(%q, %s) %y = matmul(%a, %w)", "matmul"},  // Into the weights.
+      {"%a = mul(%q, %zero) %y = matmul(%a, %k)", "matmul mul"},
+      {"%a = div(%s, %q) %y = matmul(%a, %k)", "div matmul"},
+      {"%a = mul(%q, %s) %b = matmul(%a, %k) %y = matmul(%b, %a)", "matmul*2 mul"},
+  };
+  for (const Case& c : kCases) {
+    const auto t = Transform(Graph(head + c.nodes + "\noutput %y as \"y\""),
+                             {"sink-scales", "fold-batch-norm"}, 1e-5);
+    EXPECT_EQ(t.ops(), c.ops) << c.nodes;
+  }
+  const auto t = Transform(Graph(head + "%a = mul(%q, %zero) %y = matmul(%a, %k)"
+                                        "\noutput %y as \"y\""),
+                           {"sink-scales"});
+  EXPECT_EQ(t.graph->nodes().front()->op(), OpId::kMul);  // 0 * inf is not 0: it stays in front.
+}
+
 TEST(DecomposeBatchNorm, BecomesFactorAndTerm) {
   const auto t = Transform(Graph(R"(
     %x = input f32[N,3,T]
