@@ -35,7 +35,7 @@ absl::StatusOr<NamedArrays> ReadNpz(const std::string& path, uint64_t max_bytes)
 // Stored, not compressed; equal arrays give equal bytes.
 absl::Status WriteNpz(const std::string& path, const NamedArrays& arrays);
 
-// .npy, .npz or an ONNX TensorProto (.pb), by content. A single array has the name "".
+// .npy or .npz, by content. A single array has the name "".
 absl::StatusOr<NamedArrays> ReadArrays(const std::string& path, uint64_t max_bytes);
 // By the path's ending: .npz, or .npy for exactly one array.
 absl::Status WriteArrays(const std::string& path, const NamedArrays& arrays);

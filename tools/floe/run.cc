@@ -2,6 +2,8 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/onnx/tensor_file.h"
+#include "tools/cli/files.h"
 #include "tools/cli/inputs.h"
 #include "tools/floe/verbs.h"
 
@@ -12,6 +14,25 @@ struct Output {
   std::string name;
   Array array;
 };
+
+// .npy, .npz, or a TensorProto (.pb), which neither magic number marks.
+absl::StatusOr<NamedArrays> ReadInputs(const std::string& path) {
+  constexpr uint64_t kMaxBytes = uint64_t{16} << 30;
+  if (path.size() < 3 || path.substr(path.size() - 3) != ".pb") return ReadArrays(path, kMaxBytes);
+  auto bytes = ReadFile(path, uint64_t{1} << 31);
+  if (!bytes.ok()) return bytes.status();
+  auto named = onnx::ParseTensorProto(*bytes);
+  if (!named.ok()) {
+    return absl::Status(named.status().code(),
+                        absl::StrFormat("'%s': %s", path, std::string(named.status().message())));
+  }
+  const ir::Tensor& t = named->tensor;
+  NamedArrays arrays;
+  arrays.emplace_back(named->name, Array{t.dtype(), t.dims(),
+                                         std::string(static_cast<const char*>(t.data()),
+                                                     static_cast<size_t>(t.bytes()))});
+  return arrays;
+}
 
 // How many leading items one run takes at most, and whether that many are required.
 struct BatchRule {
@@ -73,7 +94,7 @@ absl::Status RunVerb(const RunFlags& flags) {
   open.isa = flags.isa.empty() ? nullptr : flags.isa.c_str();
   auto model = Model::Open(flags.model, open);
   if (!model.ok()) return ToAbsl(model.outcome());
-  auto arrays = ReadArrays(flags.in, uint64_t{16} << 30);
+  auto arrays = ReadInputs(flags.in);
   if (!arrays.ok()) return arrays.status();
   auto ordered = OrderArrays(*model, *arrays);
   if (!ordered.ok()) return ordered.status();

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Runs floec, floe and floe-bench as a user would and checks what they print, write and return.
+
+    python3 tests/tools/programs_test.py FLOEC FLOE [FLOE_BENCH]
+
+Needs Python's standard library only; the models are those of models/trained.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LENET = os.path.join(ROOT, "models", "trained", "lenet5.onnx")
+OK, FAILED, USAGE, INVALID, UNSUPPORTED, RESOURCE = range(6)
+FLOEC, FLOE, BENCH = "", "", ""
+
+
+def run(*command):
+    """(exit code, stdout, stderr) of a program."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, check=False, timeout=120)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+class ProgramsTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.floe = self.path("lenet5.floe")
+        code, _, err = run(FLOEC, LENET, "-o", self.floe, "--dim", "N=1..4")
+        self.assertEqual(code, OK, err)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def test_equal_models_give_equal_bytes_whatever_the_path(self):
+        copy = self.path("a copy.onnx")
+        with open(LENET, "rb") as f, open(copy, "wb") as g:
+            g.write(f.read())
+        again = self.path("again.floe")
+        self.assertEqual(run(FLOEC, copy, "-o", again, "--dim", "N=1..4")[0], OK)
+        with open(self.floe, "rb") as f, open(again, "rb") as g:
+            self.assertEqual(f.read(), g.read())
+
+    def test_explain_and_print_after(self):
+        code, out, _ = run(FLOEC, LENET, "-o", self.path("x.floe"), "--dim", "N=1", "--explain", "--print-after", "dce")
+        self.assertEqual(code, OK)
+        self.assertIn("fused relu '/Relu' into conv '/conv1/Conv'", out)
+        self.assertIn("// after dce", out)
+        self.assertIn("conv(%image", out)
+
+    def test_a_dimension_without_bounds_is_refused_by_name(self):
+        code, _, err = run(FLOEC, LENET, "-o", self.path("x.floe"))
+        self.assertEqual(code, INVALID)
+        self.assertIn("'N'", err)
+        self.assertIn("--dim", err)
+        self.assertFalse(os.path.exists(self.path("x.floe")))
+
+    def test_usage_errors(self):
+        for command in ([FLOEC], [FLOEC, LENET], [FLOEC, LENET, "-o", self.path("x"), "--dim", "N=4..1"],
+                        [FLOEC, LENET, "-o", self.path("x"), "--dim", "N=1", "--print-after", "nonsense"],
+                        [FLOE], [FLOE, "dance"], [FLOE, "run", self.floe], [FLOE, "inspect", self.floe, "--format", "x"]):
+            code, out, err = run(*command)
+            self.assertEqual(code, USAGE, command)
+            self.assertTrue(out + err)
+            self.assertFalse(os.path.exists(self.path("x")))
+
+    def test_unsupported_modes_say_so(self):
+        for flag in ("--precision=bf16", "--target=moon"):
+            self.assertEqual(run(FLOEC, LENET, "-o", self.path("x"), "--dim", "N=1", flag)[0], UNSUPPORTED)
+
+    def test_bad_files(self):
+        with open(self.path("text.onnx"), "w", encoding="utf-8") as f:
+            f.write("this is no model\n")
+        with open(LENET, "rb") as f:
+            whole = f.read()
+        with open(self.path("cut.onnx"), "wb") as f:
+            f.write(whole[:len(whole) // 2])
+        for name in ("text.onnx", "cut.onnx", "missing.onnx"):
+            code, _, err = run(FLOEC, self.path(name), "-o", self.path("x.floe"), "--dim", "N=1")
+            self.assertEqual(code, INVALID, name)
+            self.assertTrue(err.startswith("floec: "), err)
+            self.assertFalse(os.path.exists(self.path("x.floe")))
+        with open(self.floe, "r+b") as f:
+            f.seek(0)
+            f.write(b"NOPE")
+        for verb in ("verify", "inspect"):
+            code, _, err = run(FLOE, verb, self.floe)
+            self.assertEqual(code, INVALID)
+            self.assertIn("kHeaderMagic", err)
+
+    def test_unwritable_outputs_leave_nothing(self):
+        code, _, err = run(FLOEC, LENET, "-o", "/nonexistent/x.floe", "--dim", "N=1")
+        self.assertNotEqual(code, OK)
+        self.assertIn("/nonexistent/x.floe", err)
+        self.assertEqual(sorted(os.listdir(self.folder.name)), ["lenet5.floe"])
+
+    def test_verify_sees_damaged_weights(self):
+        self.assertEqual(run(FLOE, "verify", self.floe)[0], OK)
+        with open(self.floe, "r+b") as f:
+            f.seek(os.path.getsize(self.floe) // 2)
+            byte = f.read(1)
+            f.seek(-1, os.SEEK_CUR)
+            f.write(bytes([byte[0] ^ 1]))
+        code, _, err = run(FLOE, "verify", self.floe)
+        self.assertEqual(code, INVALID)
+        self.assertIn("kSectionChecksum", err)
+
+    def test_inspect_in_every_format(self):
+        code, out, _ = run(FLOE, "inspect", self.floe)
+        self.assertEqual(code, OK)
+        for text in ("symbol N: 1..4", "input  image: f32[N,1,28,28]", "output logits: f32[N,10]", "arena"):
+            self.assertIn(text, out)
+        code, out, _ = run(FLOE, "inspect", self.floe, "--json")
+        self.assertEqual(code, OK)
+        parsed = json.loads(out)
+        self.assertEqual(parsed["methods"][0]["outputs"][0]["name"], "logits")
+        self.assertEqual(len(parsed["instructions"]), len(parsed["debug_map"]))
+        code, out, _ = run(FLOE, "inspect", self.floe, "--format", "dot")
+        self.assertEqual(code, OK)
+        self.assertTrue(out.startswith("digraph"))
+
+    def test_check_lists_ops(self):
+        code, out, _ = run(FLOEC, "check", LENET, "--dim", "N=1")
+        self.assertEqual(code, OK)
+        self.assertIn("Conv", out)
+
+    def test_bench_prints_one_json_object(self):
+        if not BENCH:
+            self.assertFalse(BENCH)
+            return
+        trace = self.path("trace.json")
+        code, out, err = run(BENCH, self.floe, "--dim", "N=2", "--iterations", "5", "--json", "--trace", trace)
+        self.assertEqual(code, OK, err)
+        parsed = json.loads(out)
+        for key in ("context", "benchmarks", "latency_ms", "open_ms", "first_run_ms", "peak_rss_bytes", "arena_bytes",
+                    "throughput"):
+            self.assertIn(key, parsed)
+        self.assertEqual(set(parsed["latency_ms"]), {"min", "p50", "p90", "p99", "mean", "cv"})
+        with open(trace, encoding="utf-8") as f:
+            self.assertTrue(json.load(f)["traceEvents"])
+        self.assertEqual(run(BENCH, self.floe, "--dim", "N=9")[0], INVALID)
+        self.assertEqual(run(BENCH, self.floe, "--dim", "M=1")[0], USAGE)
+        self.assertEqual(run(BENCH, self.floe, "--check")[0], USAGE)  # No goldens inside.
+
+
+if __name__ == "__main__":
+    FLOEC, FLOE = sys.argv[1:3]
+    BENCH = sys.argv[3] if len(sys.argv) > 3 else ""
+    unittest.main(argv=sys.argv[:1])
