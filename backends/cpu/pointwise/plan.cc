@@ -11,7 +11,7 @@ constexpr int64_t kTaskTiles = 16;  // Tiles that are worth another task: a few 
 
 // Elements of a tile: what is alive (registers, operands, the result) shares two thirds of L1.
 int64_t TileElements(int registers, uint32_t operands) {
-  const int64_t share = 5120 / (registers + operands + 1);
+  const int64_t share = 8192 / (registers + operands + 1);
   return std::clamp<int64_t>(std::min<int64_t>(share, 4096 / registers) / 64 * 64, 128, 1024);
 }
 

@@ -94,14 +94,17 @@ FLOE_INLINE void MapTile(Destination d, const Source* s, int64_t rows, int64_t c
 // sin or cos of n <= 64 values, in double: k = round(x 2/pi), r = x - k pi/2 with pi/2 in three
 // parts of which the first two have 26 bits. Beyond 2^27 the C library does it.
 FLOE_INLINE void SinCosChunk(const float* x, float* y, int64_t n, bool cosine) {
-  float out[64];
-  float largest = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const double v = x[i];
+  // Always 64 values, and bits instead of branches, so that the compiler makes vectors of it.
+  alignas(64) float in[64] = {};
+  alignas(64) float out[64];
+  for (int64_t i = 0; i < n; ++i) in[i] = x[i];
+  const int64_t turn = cosine ? 1 : 0;
+  for (int i = 0; i < 64; ++i) {
+    const double v = in[i];
     const double shifted = v * 0x1.45f306dc9c883p-1 + 0x1.8p52;
     const double k = shifted - 0x1.8p52;
     const double r = ((v - k * 0x1.921fb5p+0) - k * 0x1.110b46p-26) - k * 0x1.1a62633145c07p-54;
-    const int64_t quadrant = __builtin_bit_cast(int64_t, shifted) + (cosine ? 1 : 0);
+    const int64_t quadrant = __builtin_bit_cast(int64_t, shifted) + turn;
     const double z = r * r;
     const double s =
         r + r * z *
@@ -111,17 +114,17 @@ FLOE_INLINE void SinCosChunk(const float* x, float* y, int64_t n, bool cosine) {
         1 + z * (-0.5 + z * (1.0 / 24 +
                              z * (-1.0 / 720 + z * (1.0 / 40320 + z * (-1.0 / 3628800 +
                                                                        z * (1.0 / 479001600))))));
-    const double value = (quadrant & 1) != 0 ? c : s;
-    out[i] = static_cast<float>((quadrant & 2) != 0 ? -value : value);
-    const float a = x[i] < 0 ? -x[i] : x[i];
-    largest = largest >= a ? largest : a;  // NaN sticks.
+    const int64_t take_cosine = -(quadrant & 1);
+    const int64_t value = (__builtin_bit_cast(int64_t, c) & take_cosine) |
+                          (__builtin_bit_cast(int64_t, s) & ~take_cosine);
+    const uint64_t sign = static_cast<uint64_t>(quadrant & 2) << 62;
+    out[i] = static_cast<float>(
+        __builtin_bit_cast(double, static_cast<int64_t>(static_cast<uint64_t>(value) ^ sign)));
   }
-  if (!(largest < 0x1p27f)) {
-    for (int64_t i = 0; i < n; ++i) {
-      if (x[i] > -0x1p27f && x[i] < 0x1p27f) continue;
-      const double v = x[i];
-      out[i] = static_cast<float>(cosine ? __builtin_cos(v) : __builtin_sin(v));
-    }
+  for (int64_t i = 0; i < n; ++i) {
+    if (in[i] > -0x1p27f && in[i] < 0x1p27f) continue;
+    const double v = in[i];
+    out[i] = static_cast<float>(cosine ? __builtin_cos(v) : __builtin_sin(v));
   }
   for (int64_t i = 0; i < n; ++i) y[i] = out[i];
 }
