@@ -81,8 +81,10 @@ void Selector::FindAbsorbedTransposes() {
 absl::Status Selector::SelectNode(const ir::Node& node) {
   if (absorbed_.count(&node) > 0) return absl::OkStatus();
   const ir::Value* x = node.input(0);
+  // A recurrent layer may have no first result, only its last state.
+  const ir::Value* y = node.output();
   const bool f32 =
-      node.output()->dtype() == DType::kF32 && x != nullptr && x->dtype() == DType::kF32;
+      (y == nullptr || y->dtype() == DType::kF32) && x != nullptr && x->dtype() == DType::kF32;
   switch (node.op()) {
     case OpId::kConv:
       return SelectConv(node);
@@ -122,9 +124,8 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
     default:
       break;
   }
-  return SelectGeneric(node,
-                       absl::StrFormat("no fast kernel for %s of %s", OpRow(node.op()).name,
-                                       DTypeName(node.output()->dtype())));
+  return SelectGeneric(node, absl::StrFormat("no fast kernel for %s of %s", OpRow(node.op()).name,
+                                             DTypeName(y != nullptr ? y->dtype() : x->dtype())));
 }
 
 ValueId Selector::NewArenaValue(const std::string& name, DType dtype, const ir::Shape& shape,

@@ -25,7 +25,8 @@ struct Linear {
 };
 
 std::optional<Linear> LinearOf(ir::Node* node) {
-  if (node == nullptr || !node->code.empty() || node->output()->dtype() != DType::kF32) {
+  if (node == nullptr || !node->code.empty() || node->output() == nullptr ||
+      node->output()->dtype() != DType::kF32) {
     return std::nullopt;
   }
   Linear l{node, 0, 1, 0};

@@ -180,6 +180,20 @@ TEST(Pipeline, PreActivationBlockKeepsItsNorm) {
   EXPECT_EQ(t.ops(), "conv pointwise");
 }
 
+TEST(Pipeline, ARecurrentLayerOfWhichOnlyTheStateIsRead) {
+  const auto t = TransformAll(Graph(R"(
+    %x = input f32[T,N,4]
+    %w = constant f32[1,12,4] = random 1
+    %r = constant f32[1,12,3] = random 2
+    %c = constant f32[3] = random 3
+    _, %h, %state = lstm(%x, %w, %r) {hidden=3, direction=0}
+    %m = mul(%h, %c)
+    %y = reshape(%m) : f32[N,3]
+    output %y as "y")"));
+  EXPECT_EQ(t.ops(), "lstm pointwise reshape");
+  EXPECT_EQ(t.first(OpId::kLstm)->outputs().size(), 2u);
+}
+
 // The same graph gives the same text and report, whatever happened before.
 TEST(Pipeline, IsDeterministic) {
   std::string first;
