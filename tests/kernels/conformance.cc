@@ -3,11 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
-#include <ostream>
 #include <thread>
 
-#include "backends/reference/pointwise.h"
 #include "backends/registry.h"
 #include "tests/kernels/guarded_buffer.h"
 
@@ -470,88 +467,8 @@ bool SmallEnough(const KernelCase& c, const Footprint& f) {
 
 }  // namespace
 
-bool NextIndex(const TensorInfo& info, std::vector<int64_t>* index) {
-  for (int a = info.rank - 1; a >= 0; --a) {
-    auto& i = (*index)[static_cast<size_t>(a)];
-    if (++i < info.dims[a]) return true;
-    i = 0;
-  }
-  return false;
-}
-
-void PrintTo(const KernelCase& c, std::ostream* os) { *os << c.name; }
-
-std::string CaseName(const testing::TestParamInfo<KernelCase>& info) {
-  std::string name = info.param.name;
-  for (char& ch : name) {
-    if (!isalnum(static_cast<unsigned char>(ch))) ch = '_';
-  }
-  return name;
-}
-
-TensorInfo Dense(std::vector<int64_t> dims, DType dtype) {
-  TensorInfo t;
-  t.dtype = dtype;
-  t.rank = static_cast<uint8_t>(dims.size());
-  std::copy(dims.begin(), dims.end(), t.dims);
-  return t;
-}
-
-TensorInfo ChannelsLast(std::vector<int64_t> dims, Halo halo, DType dtype) {
-  TensorInfo t = Dense(std::move(dims), dtype);
-  t.layout = LayoutId::kChannelsLast;
-  t.halo = halo;
-  return t;
-}
-
-TensorInfo Packed(LayoutId layout, std::vector<int64_t> dims, int32_t groups) {
-  TensorInfo t = Dense(std::move(dims));
-  t.layout = layout;
-  t.groups = groups;
-  return t;
-}
-
-TensorInfo Absent() { return TensorInfo{}; }
-
-PwInstr PwLoad(uint8_t dst, uint8_t operand) {
-  PwInstr i;
-  i.op = static_cast<uint8_t>(PwOp::kLoad);
-  i.dst = dst;
-  i.operand = operand;
-  return i;
-}
-
-PwInstr Pw(PwOp op, uint8_t dst, uint8_t a, uint8_t b, uint8_t c, float imm) {
-  PwInstr i;
-  i.op = static_cast<uint8_t>(op);
-  i.dst = dst;
-  i.a = a;
-  i.b = b;
-  i.c = c;
-  i.imm = imm;
-  return i;
-}
-
-double EvalEpilogue(const KernelCase& c, const std::vector<Logical>& inputs, uint32_t extra,
-                    int channel_axis, double value, const std::vector<int64_t>& index) {
-  const auto load = [&](const Logical& operand) {
-    const TensorInfo& t = operand.info;
-    if (operand.values.size() == 1) return operand.values[0];
-    if (t.rank == 1 && c.outputs[0].rank != 1) {
-      return operand.values[static_cast<size_t>(index[static_cast<size_t>(channel_axis)])];
-    }
-    int64_t at = 0;
-    for (int a = 0; a < t.rank; ++a) at = at * t.dims[a] + index[static_cast<size_t>(a)];
-    return operand.values[static_cast<size_t>(at)];
-  };
-  float r[kPwRegisters] = {};
-  r[0] = static_cast<float>(value);
-  for (const PwInstr& i : c.code) {
-    r[i.dst] = static_cast<PwOp>(i.op) == PwOp::kLoad
-                   ? static_cast<float>(load(inputs[extra + i.operand]))
-                   : reference::EvalPointwise(i, r[i.a], r[i.b], r[i.c]);
-  }
-  return r[0];
+Status CheckCase(const KernelCase& c, Footprint* footprint) {
+  return KernelFootprints().Check(static_cast<uint32_t>(c.kernel), MakeOp(c, nullptr), footprint);
 }
 
 void RunCase(const KernelCase& c) {

@@ -68,6 +68,9 @@ TensorInfo Absent();
 PwInstr PwLoad(uint8_t dst, uint8_t operand);
 PwInstr Pw(PwOp op, uint8_t dst, uint8_t a = 0, uint8_t b = 0, uint8_t c = 0, float imm = 0);
 
+// Check of the case's family, without constants.
+Status CheckCase(const KernelCase& c, Footprint* footprint);
+
 // Runs the case as described above and reports through gtest.
 void RunCase(const KernelCase& c);
 // Mutates `c` `rounds` times; what Check accepts and is small must run cleanly in every table.
