@@ -208,8 +208,8 @@ ir::Dim NodeBuilder::Dim(const ir::Value* v, int64_t axis) {
 int64_t NodeBuilder::StaticDim(const ir::Value* v, int64_t axis) {
   const ir::Dim d = Dim(v, axis);
   if (d.is_constant()) return d.constant();
-  Unsupported(
-      absl::StrFormat("needs axis %d of '%s' to be fixed, but it is %s", axis, v->name(), Text(d)));
+  Unsupported(absl::StrFormat("needs axis %d of '%s' to be fixed and at most 2^31, but it is %s",
+                              axis, v->name(), Text(d)));
   return 1;
 }
 
