@@ -207,7 +207,9 @@ ir::Dim NodeBuilder::Dim(const ir::Value* v, int64_t axis) {
 
 int64_t NodeBuilder::StaticDim(const ir::Value* v, int64_t axis) {
   const ir::Dim d = Dim(v, axis);
-  if (d.is_constant()) return d.constant();
+  // Far above any real size, and sums and products with window parameters cannot overflow.
+  constexpr int64_t kLargest = int64_t{1} << 31;
+  if (d.is_constant() && d.constant() <= kLargest) return d.constant();
   Unsupported(absl::StrFormat("needs axis %d of '%s' to be fixed and at most 2^31, but it is %s",
                               axis, v->name(), Text(d)));
   return 1;
