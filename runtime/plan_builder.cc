@@ -166,7 +166,7 @@ Status PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
 }
 
 Status PlanBuilder::Describe() {
-  const int64_t* corner = &view_.bucket_max[bucket().first_max];
+  const int64_t* corner = view_.bucket_max.data() + bucket().first_max;
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
     if (!plan_->used_[Local(v)]) continue;
     FLOE_RETURN_IF_ERROR(DescribeValue(v, corner));
