@@ -27,16 +27,18 @@ Status BadArgument() { return floe::Error(Code::kInvalidArgument, Rule::kHostArg
 
 // A caller's struct may be older (shorter) than ours: the rest keeps our defaults. `least` is the
 // size of the struct's first version.
+Status ReadStruct(const void* given, size_t given_size, size_t least, size_t size, void* options) {
+  if (given_size < least || given_size > size) {
+    return floe::Error(Code::kInvalidArgument, Rule::kHostStructSize, static_cast<int64_t>(size),
+                       static_cast<int64_t>(given_size));
+  }
+  std::memcpy(options, given, given_size);
+  return floe::OkStatus();
+}
 template <typename T>
 Status ReadOptions(const T* given, size_t least, T* options) {
   if (given == nullptr) return floe::OkStatus();
-  if (given->struct_size < least || given->struct_size > sizeof(T)) {
-    return floe::Error(Code::kInvalidArgument, Rule::kHostStructSize, sizeof(T),
-                       static_cast<int64_t>(given->struct_size));
-  }
-  std::memcpy(options, given, given->struct_size);
-  options->struct_size = sizeof(T);
-  return floe::OkStatus();
+  return ReadStruct(given, given->struct_size, least, sizeof(T), options);
 }
 
 // Writes as much of `info` as the caller's struct has room for.
@@ -130,14 +132,19 @@ uint32_t floe_thread_pool_size(const floe_thread_pool* pool) {
 
 // ---- Opening ------------------------------------------------------------------------------------
 
-floe_status floe_model_open_file(const char* path, const floe_open_options* options,
-                                 floe_model** model, floe_error* error) {
+namespace {
+
+// From `path` if it is not null, else from memory.
+floe_status Open(const char* path, const void* data, size_t bytes, const floe_open_options* options,
+                 floe_model** model, floe_error* error) {
   floe::runtime::OpenOptions internal;
   const auto open = [&]() -> Status {
-    if (path == nullptr || model == nullptr) return BadArgument();
+    if ((path == nullptr && data == nullptr) || model == nullptr) return BadArgument();
     FLOE_RETURN_IF_ERROR(ReadOpenOptions(options, &internal));
     floe::runtime::Model* made = nullptr;
-    FLOE_RETURN_IF_ERROR(floe::runtime::Model::OpenFile(path, internal, &made));
+    FLOE_RETURN_IF_ERROR(path != nullptr
+                             ? floe::runtime::Model::OpenFile(path, internal, &made)
+                             : floe::runtime::Model::OpenBytes(data, bytes, internal, &made));
     *model = ToHandle(made);
     return floe::OkStatus();
   };
@@ -145,19 +152,16 @@ floe_status floe_model_open_file(const char* path, const floe_open_options* opti
   return Report(s, OpenScene(s, internal, path), error);
 }
 
+}  // namespace
+
+floe_status floe_model_open_file(const char* path, const floe_open_options* options,
+                                 floe_model** model, floe_error* error) {
+  return Open(path, nullptr, 0, options, model, error);
+}
+
 floe_status floe_model_open_bytes(const void* data, size_t bytes, const floe_open_options* options,
                                   floe_model** model, floe_error* error) {
-  floe::runtime::OpenOptions internal;
-  const auto open = [&]() -> Status {
-    if (data == nullptr || model == nullptr) return BadArgument();
-    FLOE_RETURN_IF_ERROR(ReadOpenOptions(options, &internal));
-    floe::runtime::Model* made = nullptr;
-    FLOE_RETURN_IF_ERROR(floe::runtime::Model::OpenBytes(data, bytes, internal, &made));
-    *model = ToHandle(made);
-    return floe::OkStatus();
-  };
-  const Status s = open();
-  return Report(s, OpenScene(s, internal, nullptr), error);
+  return Open(nullptr, data, bytes, options, model, error);
 }
 
 void floe_model_release(floe_model* model) {

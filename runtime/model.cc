@@ -26,31 +26,30 @@ Status Model::Load(const OpenOptions& options) {
                        &program_);
 }
 
+// Opens `model` if its file could be had, else gives it up.
+Status Model::Finish(Status file, const OpenOptions& options, Model* made, Model** model) {
+  if (file.ok()) file = made->Load(options);
+  if (file.ok()) {
+    *model = made;
+  } else {
+    made->Unref();
+  }
+  return file;
+}
+
 Status Model::OpenFile(const char* path, const OpenOptions& options, Model** model) {
   Model* m = nullptr;
   FLOE_RETURN_IF_ERROR(Make(options, &m));
-  Status s = options.copy ? m->file_.ReadFile(path, m->allocator_) : m->file_.MapFile(path);
-  if (s.ok()) s = m->Load(options);
-  if (!s.ok()) {
-    m->Unref();
-    return s;
-  }
-  *model = m;
-  return OkStatus();
+  return Finish(options.copy ? m->file_.ReadFile(path, m->allocator_) : m->file_.MapFile(path),
+                options, m, model);
 }
 
 Status Model::OpenBytes(const void* data, size_t bytes, const OpenOptions& options, Model** model) {
   Model* m = nullptr;
   FLOE_RETURN_IF_ERROR(Make(options, &m));
-  Status s =
-      options.copy ? m->file_.Copy(data, bytes, m->allocator_) : m->file_.Borrow(data, bytes);
-  if (s.ok()) s = m->Load(options);
-  if (!s.ok()) {
-    m->Unref();
-    return s;
-  }
-  *model = m;
-  return OkStatus();
+  return Finish(
+      options.copy ? m->file_.Copy(data, bytes, m->allocator_) : m->file_.Borrow(data, bytes),
+      options, m, model);
 }
 
 void Model::Unref() {

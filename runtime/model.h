@@ -54,6 +54,7 @@ class Model {
   ~Model() = default;
   static Status Make(const OpenOptions& options, Model** model);
   Status Load(const OpenOptions& options);
+  static Status Finish(Status file, const OpenOptions& options, Model* made, Model** model);
 
   std::atomic<uint32_t> refs_{1};
   std::atomic<bool> prefaulted_{false};

@@ -19,25 +19,16 @@ class Bump {
 
   template <typename T>
   void Take(T** out, size_t count) {
-    size_ = (size_ + alignof(T) - 1) / alignof(T) * alignof(T);
-    if (base_ != nullptr) *out = reinterpret_cast<T*>(base_ + size_);
-    size_ += count * sizeof(T);
+    void* p = TakeBytes(count * sizeof(T), alignof(T));
+    if (p != nullptr) *out = static_cast<T*>(p);
   }
   // Offset of a 64-byte aligned piece. False on overflow.
-  bool TakeAligned(int64_t bytes, int64_t* offset) {
-    int64_t begin;
-    int64_t end;
-    if (!CheckedRoundUp(static_cast<int64_t>(size_), kAlignment, &begin) ||
-        !CheckedAdd(begin, bytes, &end)) {
-      return false;
-    }
-    *offset = begin;
-    size_ = static_cast<size_t>(end);
-    return true;
-  }
+  bool TakeAligned(int64_t bytes, int64_t* offset);
   size_t size() const { return size_; }
 
  private:
+  void* TakeBytes(size_t bytes, size_t alignment);  // Null when it only measures.
+
   char* base_;
   size_t size_ = 0;
 };
@@ -79,7 +70,6 @@ class PlanBuilder {
   Status DescribeValue(uint32_t value, const int64_t* corner);
   Status ListIo();
   Status CheckInstruction(uint32_t index);
-  Status CheckControl(uint32_t index);
   Status SizeStaging(const BlockDef& body);
   Status SizeTables(uint32_t index);
   Status AllocateTables();
