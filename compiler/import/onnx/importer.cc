@@ -133,13 +133,6 @@ Importer::Importer(std::shared_ptr<ModelFile> file, const ImportOptions& options
       graph_(std::make_unique<ir::Graph>()),
       nodes_left_(options.max_nodes) {}
 
-ir::Value* Importer::placeholder() {
-  if (placeholder_ == nullptr) {
-    placeholder_ = graph_->AddConstant("placeholder", ir::Tensor(DType::kF32, {}));
-  }
-  return placeholder_;
-}
-
 absl::Status Importer::Run() {
   const ModelProto& model = file_->model();
   graph_->name = model.graph().name();
@@ -172,7 +165,6 @@ absl::Status Importer::Run() {
     if (entry.kind == Kind::kValue) graph_->AddOutput(entry.value, output.name());
   }
   graph_->EraseUnusedConstants();
-  placeholder_ = nullptr;
   scope_ = nullptr;
   return absl::OkStatus();
 }

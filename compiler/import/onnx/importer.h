@@ -63,7 +63,6 @@ class Importer {
   ir::Graph& graph() { return *graph_; }
   const ir::Graph& graph() const { return *graph_; }
   ModelFile& file() { return *file_; }
-  ir::Value* placeholder();
   const std::string& prefix() const { return scope_->prefix; }
   // What an attribute stands for: itself, or the call's in a function; null if the call has none.
   const AttributeProto* Resolve(const AttributeProto& attribute) const;
@@ -100,7 +99,6 @@ class Importer {
   absl::flat_hash_map<std::string, const FunctionProto*> functions_;
   absl::flat_hash_map<std::string, const ValueInfoProto*> stated_;  // The main graph's value_info.
   Scope* scope_ = nullptr;
-  ir::Value* placeholder_ = nullptr;
   int64_t nodes_left_ = 0;
   std::vector<Unsupported> unsupported_;
   absl::flat_hash_map<std::string, size_t> unsupported_index_;
