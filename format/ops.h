@@ -32,10 +32,15 @@ struct OpInfoRow {
   const char* name;
   int16_t min_inputs;
   int16_t max_inputs;  // -1: any number.
-  int16_t max_outputs;
+  int16_t max_outputs;  // -1: any number.
   const char* attrs;     // "axis:int keepdims:int"
   const char* operands;  // "x w b?"
 };
+
+// Control flow and checks: no functions of tensors, so that no reference kernel runs them.
+constexpr bool IsControlOp(OpId op) {
+  return op == OpId::kIf || op == OpId::kLoop || op == OpId::kCheck;
+}
 
 // The row of `op`, which must be a valid id.
 const OpInfoRow& OpRow(OpId op);

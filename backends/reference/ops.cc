@@ -67,6 +67,9 @@ OpImpl Find(OpId op) {
     FLOE_ROW(Lstm, Lstm)
     FLOE_ROW(Gru, Gru)
     FLOE_ROW(Rnn, Rnn)
+    FLOE_ROW(If, Unknown)
+    FLOE_ROW(Loop, Unknown)
+    FLOE_ROW(Check, Unknown)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_format.h"
 #include "backends/reference/ops.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/status_macros.h"
 #include "compiler/ir/verify.h"
 #include "format/checked.h"
@@ -118,18 +119,23 @@ class SymbolSolver {
     return true;
   }
 
-  bool IsUsed(SymbolId symbol) const {
+  bool IsUsed(SymbolId symbol) const { return IsUsedIn(graph_, symbol); }
+
+  static bool IsUsedIn(const Graph& graph, SymbolId symbol) {
     const auto names_it = [symbol](const Dim& d) {
       return std::any_of(d.terms().begin(), d.terms().end(),
                          [symbol](const auto& term) { return term.first == symbol; });
     };
-    for (const auto& value : graph_.values()) {
+    for (const auto& value : graph.values()) {
       const Shape& s = value->shape();
       if (std::any_of(s.begin(), s.end(), names_it)) return true;
       if (!value->content) continue;
       if (std::any_of(value->content->begin(), value->content->end(), names_it)) return true;
     }
-    return false;
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(), [symbol](const auto& node) {
+      return std::any_of(node->bodies.begin(), node->bodies.end(),
+                         [symbol](const auto& body) { return IsUsedIn(*body, symbol); });
+    });
   }
 
   absl::Status CheckSymbol(size_t i) const {
@@ -168,6 +174,88 @@ absl::Status CheckInputs(const Graph& graph, std::span<const Tensor> inputs) {
   return absl::OkStatus();
 }
 
+// Runs the nodes on `tensors`, which holds the inputs and is left with what outlives them.
+absl::Status RunNodes(const Graph& graph, const std::vector<int64_t>& symbol_values,
+                      std::map<const Value*, Tensor>* tensors) {
+  std::map<const Value*, size_t> uses_left;
+  for (const Value* output : graph.outputs()) ++uses_left[output];
+  for (const State& state : graph.states()) {
+    ++uses_left[state.result == nullptr ? state.value : state.result];
+  }
+  for (const auto& value : graph.values()) {
+    if (value->is_constant()) (*tensors)[value.get()] = value->constant();
+    uses_left[value.get()] += value->users().size();
+  }
+  for (const auto& node : graph.nodes()) {
+    std::vector<Tensor> operands;
+    for (const Value* input : node->inputs()) {
+      operands.push_back(input == nullptr ? Tensor() : tensors->at(input));
+    }
+    FLOE_TRY_ASSIGN(std::vector<Tensor> results,
+                    EvaluateNode(graph, *node, operands, symbol_values));
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (node->outputs()[i] != nullptr) (*tensors)[node->outputs()[i]] = std::move(results[i]);
+    }
+    for (const Value* input : node->inputs()) {
+      if (input != nullptr && --uses_left[input] == 0) tensors->erase(input);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Tensor>> RunBody(const Graph& body, std::span<const Tensor> inputs,
+                                            const std::vector<int64_t>& symbol_values) {
+  std::map<const Value*, Tensor> tensors;
+  for (size_t i = 0; i < inputs.size(); ++i) tensors[body.inputs()[i]] = inputs[i];
+  FLOE_TRY(RunNodes(body, symbol_values, &tensors));
+  std::vector<Tensor> outputs;
+  for (const Value* output : body.outputs()) outputs.push_back(tensors.at(output));
+  return outputs;
+}
+
+absl::StatusOr<std::vector<Tensor>> RunLoop(const Graph& graph, const Node& node,
+                                            std::span<const Tensor> inputs,
+                                            const std::vector<int64_t>& symbol_values) {
+  const auto carried = static_cast<size_t>(node.Int("carried"));
+  const int64_t trips = inputs[0].IntAt(0);
+  const int64_t max_trips = node.Int("max_trips");
+  bool go = inputs[1].IntAt(0) != 0;
+  std::vector<Tensor> params = {Tensor()};
+  params.insert(params.end(), inputs.begin() + 2, inputs.end());
+  for (int64_t iteration = 0; go && iteration < trips; ++iteration) {
+    if (iteration == max_trips) {
+      return absl::OutOfRangeError(absl::StrFormat("%s: the loop needs more than %d iterations",
+                                                   Describe(graph, node), max_trips));
+    }
+    params[0] = Tensor(DType::kI64, {});
+    params[0].SetInt(0, iteration);
+    FLOE_TRY_ASSIGN(std::vector<Tensor> results, RunBody(*node.bodies[0], params, symbol_values));
+    go = results[0].IntAt(0) != 0;
+    std::move(results.begin() + 1, results.end(), params.begin() + 1);
+  }
+  return std::vector<Tensor>(params.begin() + 1,
+                             params.begin() + 1 + static_cast<ptrdiff_t>(carried));
+}
+
+absl::StatusOr<std::vector<Tensor>> RunCheck(const Graph& graph, const Node& node,
+                                             const Tensor& condition) {
+  for (int64_t i = 0; i < condition.count(); ++i) {
+    if (condition.IntAt(i) != 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrFormat("%s: the check failed: %s", Describe(graph, node), node.message));
+  }
+  return std::vector<Tensor>();
+}
+
+absl::StatusOr<std::vector<Tensor>> RunControl(const Graph& graph, const Node& node,
+                                               std::span<const Tensor> inputs,
+                                               const std::vector<int64_t>& symbol_values) {
+  if (node.op() == OpId::kCheck) return RunCheck(graph, node, inputs[0]);
+  if (node.op() == OpId::kLoop) return RunLoop(graph, node, inputs, symbol_values);
+  const bool condition = inputs[0].IntAt(0) != 0;
+  return RunBody(*node.bodies[condition ? 0 : 1], inputs.subspan(1), symbol_values);
+}
+
 struct FreeMemory {
   void operator()(void* p) const { std::free(p); }
 };
@@ -177,6 +265,7 @@ struct FreeMemory {
 absl::StatusOr<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node,
                                                  std::span<const Tensor> inputs,
                                                  const std::vector<int64_t>& symbol_values) {
+  if (IsControlOp(node.op())) return RunControl(graph, node, inputs, symbol_values);
   std::vector<TensorInfo> infos;
   std::vector<const void*> input_data;
   std::vector<void*> output_data;
@@ -225,33 +314,29 @@ absl::StatusOr<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node&
   return outputs;
 }
 
-absl::StatusOr<std::vector<Tensor>> Evaluate(const Graph& graph, std::span<const Tensor> inputs) {
+absl::StatusOr<std::vector<Tensor>> Evaluate(const Graph& graph, std::span<const Tensor> inputs,
+                                             std::vector<Tensor>* states) {
   FLOE_TRY(CheckInputs(graph, inputs));
   FLOE_TRY_ASSIGN(const std::vector<int64_t> symbol_values, SymbolSolver(graph).Solve(inputs));
   std::map<const Value*, Tensor> tensors;
-  std::map<const Value*, size_t> uses_left;
   for (size_t i = 0; i < inputs.size(); ++i) tensors[graph.inputs()[i]] = inputs[i];
-  for (const Value* output : graph.outputs()) ++uses_left[output];
-  for (const auto& value : graph.values()) {
-    if (value->is_constant()) tensors[value.get()] = value->constant();
-    uses_left[value.get()] += value->users().size();
+  const bool given = states != nullptr && !states->empty();
+  if (given && states->size() != graph.states().size()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the graph has %d states, not %d", graph.states().size(), states->size()));
   }
-  for (const auto& node : graph.nodes()) {
-    std::vector<Tensor> operands;
-    for (const Value* input : node->inputs()) {
-      operands.push_back(input == nullptr ? Tensor() : tensors.at(input));
-    }
-    FLOE_TRY_ASSIGN(std::vector<Tensor> results,
-                    EvaluateNode(graph, *node, operands, symbol_values));
-    for (size_t i = 0; i < results.size(); ++i) {
-      if (node->outputs()[i] != nullptr) tensors[node->outputs()[i]] = std::move(results[i]);
-    }
-    for (const Value* input : node->inputs()) {
-      if (input != nullptr && --uses_left[input] == 0) tensors.erase(input);
-    }
+  for (size_t i = 0; i < graph.states().size(); ++i) {
+    const State& state = graph.states()[i];
+    tensors[state.value] = given ? (*states)[i] : state.initial;
   }
+  FLOE_TRY(RunNodes(graph, symbol_values, &tensors));
   std::vector<Tensor> outputs;
   for (const Value* output : graph.outputs()) outputs.push_back(tensors.at(output));
+  if (states != nullptr) states->clear();
+  for (size_t i = 0; states != nullptr && i < graph.states().size(); ++i) {
+    const State& state = graph.states()[i];
+    states->push_back(tensors.at(state.result == nullptr ? state.value : state.result));
+  }
   return outputs;
 }
 

@@ -12,14 +12,17 @@
 namespace floe::ir {
 
 // One node. Absent operands are tensors of dtype kNone. Handles `code` (regions, epilogues,
-// prologues) as well.
+// prologues) and bodies as well. A check that fails gives its message, with provenance.
 absl::StatusOr<std::vector<Tensor>> EvaluateNode(const Graph& graph, const Node& node,
                                                  std::span<const Tensor> inputs,
                                                  const std::vector<int64_t>& symbol_values);
 
 // The whole graph: inputs in the graph's order. Symbols are solved from the inputs' shapes; shapes
-// that do not fit or lie outside a symbol's bounds are refused by name.
-absl::StatusOr<std::vector<Tensor>> Evaluate(const Graph& graph, std::span<const Tensor> inputs);
+// that do not fit or lie outside a symbol's bounds are refused by name. `states`, if given, holds
+// what the graph's states hold before the run, and afterwards what they hold then; empty means
+// initially. If not given, the run starts with the initial contents.
+absl::StatusOr<std::vector<Tensor>> Evaluate(const Graph& graph, std::span<const Tensor> inputs,
+                                             std::vector<Tensor>* states = nullptr);
 
 }  // namespace floe::ir
 

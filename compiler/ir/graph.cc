@@ -28,6 +28,9 @@ std::optional<std::vector<Dim>> ContentOf(const Tensor& tensor) {
 
 }  // namespace
 
+Node::Node() = default;
+Node::~Node() = default;
+
 bool Value::HasStaticShape() const {
   return std::all_of(shape_.begin(), shape_.end(), [](const Dim& d) { return d.is_constant(); });
 }
@@ -113,6 +116,35 @@ void Graph::AddOutput(Value* value, std::string output_name) {
 
 void Graph::SetOutput(size_t index, Value* value) { outputs_[index] = value; }
 
+void Graph::RemoveInput(size_t index) {
+  Value* value = inputs_[index];
+  assert(!IsOutput(value));
+  inputs_.erase(inputs_.begin() + static_cast<ptrdiff_t>(index));
+  EraseValue(value);
+}
+
+void Graph::RemoveOutput(size_t index) {
+  outputs_.erase(outputs_.begin() + static_cast<ptrdiff_t>(index));
+  output_names.erase(output_names.begin() + static_cast<ptrdiff_t>(index));
+}
+
+void Graph::SetInputOrder(std::vector<Value*> order) {
+  assert(std::is_permutation(order.begin(), order.end(), inputs_.begin(), inputs_.end()));
+  inputs_ = std::move(order);
+}
+
+Value* Graph::AddState(std::string state_name, Tensor initial) {
+  assert(!is_body);
+  Value* value = NewValue(state_name);
+  value->set_type(initial.dtype(), Shape(initial.dims().begin(), initial.dims().end()));
+  states_.push_back({std::move(state_name), std::move(initial), value, nullptr});
+  return value;
+}
+
+void Graph::SetStateResult(size_t index, Value* value) {
+  states_[index].result = value == states_[index].value ? nullptr : value;
+}
+
 Node* Graph::AddNode(OpId op, std::vector<Value*> inputs, std::vector<std::string> names,
                      Provenance provenance, Node* before) {
   const auto at =
@@ -154,6 +186,29 @@ void Graph::RemoveOperandsFrom(Node* node, size_t index) {
   node->inputs_.resize(std::min(index, node->inputs_.size()));
 }
 
+void Graph::RemoveOperand(Node* node, size_t index) {
+  SetInput(node, index, nullptr);
+  node->inputs_.erase(node->inputs_.begin() + static_cast<ptrdiff_t>(index));
+}
+
+Value* Graph::AddResult(Node* node, std::string value_name) {
+  Value* value = NewValue(std::move(value_name));
+  value->producer_ = node;
+  value->output_index_ = static_cast<int>(node->outputs_.size());
+  node->outputs_.push_back(value);
+  return value;
+}
+
+void Graph::RemoveResult(Node* node, size_t index) {
+  Value* value = node->outputs_[index];
+  assert(value == nullptr || !IsOutput(value));
+  if (value != nullptr) EraseValue(value);
+  node->outputs_.erase(node->outputs_.begin() + static_cast<ptrdiff_t>(index));
+  for (size_t i = index; i < node->outputs_.size(); ++i) {
+    if (node->outputs_[i] != nullptr) node->outputs_[i]->output_index_ = static_cast<int>(i);
+  }
+}
+
 void Graph::ReplaceAllUses(Value* from, Value* to) {
   if (from == to) return;
   for (Node* user : from->users_) {
@@ -166,6 +221,9 @@ void Graph::ReplaceAllUses(Value* from, Value* to) {
   from->users_.clear();
   for (Value*& output : outputs_) {
     if (output == from) output = to;
+  }
+  for (size_t i = 0; i < states_.size(); ++i) {
+    if (states_[i].result == from) SetStateResult(i, to);
   }
 }
 
@@ -201,7 +259,9 @@ void Graph::Rename(Value* value, std::string wanted) {
 }
 
 bool Graph::IsOutput(const Value* value) const {
-  return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
+  return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end() ||
+         std::any_of(states_.begin(), states_.end(),
+                     [value](const State& s) { return s.result == value; });
 }
 
 void Graph::MoveBefore(Node* node, Node* before) {

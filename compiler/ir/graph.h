@@ -1,11 +1,11 @@
 // The IR: a typed SSA graph with symbolic shapes and provenance. Read this header first; then
-// text.h (the dump that one can read, and read back), shapes.h (shape rules), evaluate.h (runs a
-// graph on the reference ops) and ../passes/pass.h.
+// text.h (the dump that one can read, and read back), shapes.h (shape rules), control.h (branches,
+// loops, checks), evaluate.h (runs a graph on the reference ops) and ../passes/pass.h.
 //
 //   Graph owns Nodes and Values. A Node applies one op of format/ops.def to Values and defines new
 //   Values. Nodes are kept in a topological order: definitions come before uses. A Value is a graph
-//   input, a constant, or an output of one Node. Dimension order is the front end's logical order
-//   (ONNX: NCHW); physical layout is decided later, in compiler/lower.
+//   input, a constant, the content of a state, or an output of one Node. Dimension order is the
+//   front end's logical order (ONNX: NCHW); physical layout is decided later, in compiler/lower.
 //
 // Pointers to Nodes and Values stay valid until they are erased. Not thread-safe.
 #ifndef FLOE_COMPILER_IR_GRAPH_H_
@@ -106,7 +106,8 @@ class Value {
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   size_t rank() const { return shape_.size(); }
-  Node* producer() const { return producer_; }  // Null for graph inputs and constants.
+  // Null for graph inputs, constants and contents of states.
+  Node* producer() const { return producer_; }
   int output_index() const { return output_index_; }
   bool is_constant() const { return constant_.has_value(); }
   const Tensor& constant() const { return *constant_; }  // REQUIRES: is_constant().
@@ -139,6 +140,8 @@ class Value {
 
 class Node {
  public:
+  Node();
+  ~Node();
   OpId op() const { return op_; }
   const std::vector<Value*>& inputs() const { return inputs_; }    // Null: absent optional operand.
   const std::vector<Value*>& outputs() const { return outputs_; }  // Null: absent trailing output.
@@ -157,6 +160,12 @@ class Node {
   std::vector<PwInstr> code;
   uint32_t epilogue_begin = 0;
 
+  // kIf: what runs if the condition holds, and what runs otherwise. kLoop: what runs in each
+  // iteration. Else empty. See control.h.
+  std::vector<std::unique_ptr<Graph>> bodies;
+  // kCheck: what the failure says. Else empty.
+  std::string message;
+
   Provenance provenance;
 
  private:
@@ -165,6 +174,14 @@ class Node {
   std::vector<Value*> inputs_;
   std::vector<Value*> outputs_;
   std::list<std::unique_ptr<Node>>::iterator self_;
+};
+
+// A tensor that lives from run to run: a cache, a hidden state. Only the outermost graph has any.
+struct State {
+  std::string name;         // Unique among the states; part of the file.
+  Tensor initial;           // Its type is the state's.
+  Value* value = nullptr;   // What it holds at the start of a run.
+  Value* result = nullptr;  // What it holds after the run, of the same type; null: what it held.
 };
 
 class Graph {
@@ -176,7 +193,10 @@ class Graph {
   std::string name;
   std::vector<Symbol> symbols;
   // The symbol of that name, made with the given bounds if it is new.
+  // REQUIRES: this is no body. Bodies keep copies of the outermost graph's symbols.
   SymbolId GetSymbol(std::string_view symbol_name, int64_t min = 1, int64_t max = 1);
+  // Whether the graph is the body of a control node (control.h).
+  bool is_body = false;
 
   const std::vector<Value*>& inputs() const { return inputs_; }
   const std::vector<Value*>& outputs() const { return outputs_; }
@@ -187,6 +207,17 @@ class Graph {
   Value* AddConstant(std::string constant_name, Tensor tensor);  // Name is made unique.
   void AddOutput(Value* value, std::string output_name);
   void SetOutput(size_t index, Value* value);
+  void RemoveInput(size_t index);  // REQUIRES: it has no users and is no output.
+  void RemoveOutput(size_t index);
+  void SetInputOrder(std::vector<Value*> order);  // REQUIRES: the same inputs.
+
+  // States, in the order in which they were added.
+  const std::vector<State>& states() const { return states_; }
+  // Adds a state and gives what it holds at the start of a run. REQUIRES: this is no body.
+  Value* AddState(std::string state_name, Tensor initial);
+  // What the state holds after the run, copied when everything else has run. Like an output,
+  // `value` is kept alive by this. The state's own value means: it stays.
+  void SetStateResult(size_t index, Value* value);
 
   // Appends a node (or inserts it before `before`). Outputs are made untyped, named after
   // `output_names` (made unique; an empty name is an absent output); shape inference types them.
@@ -195,7 +226,12 @@ class Graph {
   void SetInput(Node* node, size_t index, Value* value);
   void AddOperand(Node* node, Value* value);          // Appends an operand.
   void RemoveOperandsFrom(Node* node, size_t index);  // Drops operands [index, end).
-  // Redirects every use (graph outputs included) of `from` to `to`.
+  void RemoveOperand(Node* node, size_t index);       // Later operands move up.
+  // Appends a result to a node, untyped.
+  Value* AddResult(Node* node, std::string value_name);
+  // Drops a result; later ones move up. REQUIRES: it has no users and is no graph output.
+  void RemoveResult(Node* node, size_t index);
+  // Redirects every use (graph outputs and states' results included) of `from` to `to`.
   void ReplaceAllUses(Value* from, Value* to);
   // Erases the node and its outputs. REQUIRES: they have no users and are no graph outputs.
   void Erase(Node* node);
@@ -204,6 +240,8 @@ class Graph {
   void EraseOutput(Node* node, size_t index);
   void EraseUnusedConstants();
   void Rename(Value* value, std::string wanted);  // The name is made unique.
+  // Whether it is an output of the graph or what a state becomes: something that outlives the
+  // nodes.
   bool IsOutput(const Value* value) const;
   void MoveBefore(Node* node, Node* before);
 
@@ -223,6 +261,7 @@ class Graph {
   std::list<std::unique_ptr<Node>> nodes_;
   std::vector<Value*> inputs_;
   std::vector<Value*> outputs_;
+  std::vector<State> states_;
   std::map<std::string, Value*, std::less<>> by_name_;
   std::map<std::string, int, std::less<>> next_suffix_;  // For names that were taken.
 };

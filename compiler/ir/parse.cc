@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "compiler/ir/attributes.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/scanner.h"
 #include "compiler/ir/shapes.h"
 #include "compiler/ir/text.h"
@@ -40,9 +41,11 @@ class Random {
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : in_(text), graph_(std::make_unique<Graph>()) {}
+  explicit Parser(std::string_view text) : in_(text) {}
 
   absl::StatusOr<std::unique_ptr<Graph>> Run() {
+    auto outermost = std::make_unique<Graph>();
+    graph_ = outermost.get();
     in_.Expect("graph");
     in_.Expect("@");
     graph_->name = in_.Name();
@@ -52,7 +55,7 @@ class Parser {
     if (in_.ok() && !in_.AtEnd()) in_.Fail("expected nothing after the graph");
     if (!in_.ok()) return in_.status();
     if (absl::Status s = Verify(*graph_); !s.ok()) return s;
-    return std::move(graph_);
+    return outermost;
   }
 
  private:
@@ -153,6 +156,20 @@ class Parser {
   }
 
   void ParseLine() {
+    if (!in_.Peek("%") && !in_.Peek("_")) return ParseWordLine();
+    std::vector<std::string> results;
+    do {
+      results.push_back(ParseResultName());
+    } while (in_.Accept(","));
+    in_.Expect("=");
+    if (in_.Accept("input")) return ParseInput(results[0]);
+    if (in_.Accept("constant")) return ParseConstant(results[0]);
+    if (in_.Accept("state")) return ParseState(results[0]);
+    ParseNode(std::move(results));
+  }
+
+  // A line that names no new value.
+  void ParseWordLine() {
     if (in_.Accept("output")) {
       Value* value = ParseValue();
       in_.Expect("as");
@@ -161,14 +178,17 @@ class Parser {
       if (in_.ok()) graph_->AddOutput(value, name);
       return;
     }
-    std::vector<std::string> results;
-    do {
-      results.push_back(ParseResultName());
-    } while (in_.Accept(","));
+    if (!in_.Accept("state")) return ParseNode({});
+    const std::string name = in_.QuotedString();
     in_.Expect("=");
-    if (in_.Accept("input")) return ParseInput(results[0]);
-    if (in_.Accept("constant")) return ParseConstant(results[0]);
-    ParseNode(std::move(results));
+    Value* value = ParseValue();
+    if (!in_.ok()) return;
+    for (size_t i = 0; i < graph_->states().size(); ++i) {
+      if (graph_->states()[i].name == name && value != nullptr) {
+        return graph_->SetStateResult(i, value);
+      }
+    }
+    in_.Fail(absl::StrFormat("there is no state '%s', or no value for it", name));
   }
 
   std::string ParseResultName() {
@@ -189,10 +209,23 @@ class Parser {
     graph_->AddInput(name, type.dtype, std::move(type.shape))->content = std::move(type.content);
   }
 
-  // = [1, 2, 3], or = random SEED [LOW HIGH]: uniform in [LOW, HIGH), -1 and 1 if not given.
   void ParseConstant(const std::string& name) {
-    const Type type = ParseType();
     if (name.empty()) in_.Fail("a constant needs a name");
+    Tensor tensor = ParseTensor();
+    if (in_.ok()) graph_->AddConstant(name, std::move(tensor));
+  }
+
+  void ParseState(const std::string& name) {
+    const std::string state = in_.QuotedString();
+    if (name.empty() || graph_->is_body) in_.Fail("a state needs a name, and is not in a body");
+    Tensor tensor = ParseTensor();
+    if (!in_.ok()) return;
+    graph_->Rename(graph_->AddState(state, std::move(tensor)), name);
+  }
+
+  // TYPE = [1, 2, 3], or = random SEED [LOW HIGH]: uniform in [LOW, HIGH), -1 and 1 if not given.
+  Tensor ParseTensor() {
+    const Type type = ParseType();
     if (in_.Peek("#")) in_.Fail("a constant that is given by its hash cannot be read back");
     in_.Expect("=");
     std::vector<int64_t> dims;
@@ -205,10 +238,10 @@ class Parser {
       if (in_.ok()) count *= std::max<int64_t>(d.constant(), 1);
       if (count > kMaxElements) in_.Fail("the constant is too large");
     }
-    if (!in_.ok()) return;
+    if (!in_.ok()) return Tensor();
     Tensor tensor(type.dtype, dims);
     in_.Accept("random") ? FillRandom(tensor) : FillListed(tensor);
-    if (in_.ok()) graph_->AddConstant(name, std::move(tensor));
+    return tensor;
   }
 
   void FillRandom(Tensor& tensor) {
@@ -328,6 +361,7 @@ class Parser {
     node->epilogue_begin = bar.value_or(0);
     if (op != OpId::kPointwise && in_.Peek("{")) ParseAttrs(node);
     if (op == OpId::kPointwise || in_.Accept("epilogue") || in_.Accept("prologue")) ParseCode(node);
+    if (op == OpId::kCheck) node->message = in_.QuotedString();
     std::vector<std::optional<Type>> types;
     if (in_.Accept(":")) {
       do {
@@ -341,7 +375,29 @@ class Parser {
       if (in_.Accept(",")) node->provenance.source = in_.QuotedString();
       in_.Expect(")");
     }
+    if (op == OpId::kIf) {
+      ParseBody(node, "then");
+      ParseBody(node, "else");
+    } else if (op == OpId::kLoop) {
+      ParseBody(node, "body");
+    }
     if (in_.ok()) TypeNode(node, types);
+  }
+
+  void ParseBody(Node* node, const char* word) {
+    in_.Expect(word);
+    in_.Expect("{");
+    if (depth_ >= kMaxBodyDepth) in_.Fail("bodies are nested too deeply");
+    node->bodies.push_back(std::make_unique<Graph>());
+    Graph* const outer = graph_;
+    graph_ = node->bodies.back().get();
+    graph_->name = word;
+    graph_->symbols = outer->symbols;
+    graph_->is_body = true;
+    ++depth_;
+    while (in_.ok() && !in_.Accept("}")) ParseLine();
+    --depth_;
+    graph_ = outer;
   }
 
   // Infers the node's types and compares them with the written ones.
@@ -367,7 +423,8 @@ class Parser {
   }
 
   Scanner in_;
-  std::unique_ptr<Graph> graph_;
+  Graph* graph_ = nullptr;  // The graph or body that is being read.
+  uint32_t depth_ = 0;      // Of bodies.
 };
 
 }  // namespace

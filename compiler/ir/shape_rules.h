@@ -53,6 +53,7 @@ std::span<const ShapeRuleRow> ReduceRules();     // shapes_reduce.cc
 std::span<const ShapeRuleRow> MovementRules();   // shapes_movement.cc
 std::span<const ShapeRuleRow> LinearRules();     // shapes_linear.cc
 std::span<const ShapeRuleRow> NetworkRules();    // shapes_network.cc
+std::span<const ShapeRuleRow> ControlRules();    // shapes_control.cc
 
 // The content of the node's first output, whose type is set, where it is known (content.cc).
 std::optional<std::vector<Dim>> InferContent(const Graph& graph, const Node& node);

@@ -15,8 +15,8 @@ using RuleTable = std::array<ShapeRule, static_cast<size_t>(OpId::kCount)>;
 const RuleTable& Rules() {
   static const RuleTable* table = [] {
     auto* t = new RuleTable{};
-    for (const auto rows :
-         {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(), NetworkRules()}) {
+    for (const auto rows : {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(),
+                            NetworkRules(), ControlRules()}) {
       for (const ShapeRuleRow& row : rows) (*t)[static_cast<size_t>(row.op)] = row.rule;
     }
     return t;
@@ -90,14 +90,17 @@ absl::Status InferNode(Graph& graph, Node& node) {
       return inference.Fail(absl::StrFormat("operand '%s' has no type yet", input->name()));
     }
   }
-  if (node.outputs().empty() || (row.max_outputs == 1 && node.output() == nullptr)) {
+  if (!IsControlOp(node.op()) &&
+      (node.outputs().empty() || (row.max_outputs == 1 && node.output() == nullptr))) {
     return inference.Fail("has no result");
   }
   FLOE_TRY(CheckAttributes(graph, node));
   const ShapeRule rule = Rules()[static_cast<size_t>(node.op())];
   if (rule == nullptr) return inference.Fail("has no shape rule");
   FLOE_TRY(rule(inference));
-  if (Value* output = node.output(); output != nullptr && node.op() != OpId::kDimsOf) {
+  // The contents of these are their maker's and their bodies'.
+  if (node.op() == OpId::kDimsOf || IsControlOp(node.op())) return absl::OkStatus();
+  if (Value* output = node.output(); output != nullptr) {
     output->content = InferContent(graph, node);
   }
   return absl::OkStatus();

@@ -14,6 +14,7 @@ namespace floe::ir {
 // contents). Reshape, Expand, Slice, ConstantOfShape, Range and DimsOf (content too) have their
 // result's type set by their maker; the rule checks it. The error names op, node, operand shapes
 // and what does not fit.
+// Bodies are typed from the operands, node by node, and get the graph's symbols.
 absl::Status InferNode(Graph& graph, Node& node);
 
 // InferNode over all nodes in order.

@@ -60,21 +60,38 @@ class Printer {
     text_ = "graph " + Name('@', graph_.name);
     PrintSymbols();
     text_ += " {\n";
-    for (const Value* input : graph_.inputs()) {
-      text_ += "  " + Ref(input) + " = input " + Type(*input) + Content(*input) + "\n";
-    }
-    for (const auto& value : graph_.values()) {
-      if (value->is_constant()) PrintConstant(*value);
-    }
-    for (const auto& node : graph_.nodes()) PrintNode(*node);
-    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-      text_ +=
-          "  output " + Ref(graph_.outputs()[i]) + " as " + Quoted(graph_.output_names[i]) + "\n";
-    }
+    PrintLines(graph_);
     return std::move(text_) + "}\n";
   }
 
  private:
+  // What stands between the braces of a graph or a body.
+  void PrintLines(const Graph& graph) {
+    indent_ += "  ";
+    for (const Value* input : graph.inputs()) {
+      text_ += indent_ + Ref(input) + " = input " + Type(*input) + Content(*input) + "\n";
+    }
+    for (const State& state : graph.states()) {
+      text_ += indent_ + Ref(state.value) + " = state " + Quoted(state.name) + " ";
+      PrintTensor(*state.value, state.initial);
+    }
+    for (const auto& value : graph.values()) {
+      if (!value->is_constant()) continue;
+      text_ += indent_ + Ref(value.get()) + " = constant ";
+      PrintTensor(*value, value->constant());
+    }
+    for (const auto& node : graph.nodes()) PrintNode(*node);
+    for (const State& state : graph.states()) {
+      if (state.result == nullptr) continue;
+      text_ += indent_ + "state " + Quoted(state.name) + " = " + Ref(state.result) + "\n";
+    }
+    for (size_t i = 0; i < graph.outputs().size(); ++i) {
+      text_ += indent_ + "output " + Ref(graph.outputs()[i]) + " as " +
+               Quoted(graph.output_names[i]) + "\n";
+    }
+    indent_.resize(indent_.size() - 2);
+  }
+
   static std::string Ref(const Value* value) {
     return value == nullptr ? "_" : Name('%', value->name());
   }
@@ -96,9 +113,8 @@ class Printer {
     text_ += ")";
   }
 
-  void PrintConstant(const Value& value) {
-    const Tensor& t = value.constant();
-    text_ += "  " + Ref(&value) + " = constant " + Type(value);
+  void PrintTensor(const Value& value, const Tensor& t) {
+    text_ += Type(value);
     if (t.count() > options_.max_constant_elements) {
       text_ += absl::StrFormat(" #0x%016x\n", t.ContentHash());
       return;
@@ -159,16 +175,27 @@ class Printer {
     text_ += " { " + CodeToText(node.code) + " }";
   }
 
+  void PrintBodies(const Node& node) {
+    static constexpr const char* kWords[] = {" then {\n", " else {\n"};
+    for (size_t i = 0; i < node.bodies.size(); ++i) {
+      text_ += node.bodies.size() == 2 ? kWords[i] : " body {\n";
+      PrintLines(*node.bodies[i]);
+      text_ += indent_ + "}";
+    }
+  }
+
   void PrintNode(const Node& node) {
-    text_ += "  ";
+    text_ += indent_;
     for (size_t i = 0; i < node.outputs().size(); ++i) {
       text_ += (i > 0 ? ", " : "") + Ref(node.outputs()[i]);
     }
-    text_ += absl::StrFormat(" = %s", OpRow(node.op()).name);
+    if (!node.outputs().empty()) text_ += " = ";
+    text_ += OpRow(node.op()).name;
     PrintOperands(node);
     PrintAttrs(node);
     PrintCode(node);
-    text_ += " : ";
+    if (node.op() == OpId::kCheck) text_ += " " + Quoted(node.message);
+    if (!node.outputs().empty()) text_ += " : ";
     for (size_t i = 0; i < node.outputs().size(); ++i) {
       const Value* output = node.outputs()[i];
       text_ += i > 0 ? ", " : "";
@@ -180,12 +207,14 @@ class Printer {
       if (!from.source.empty()) text_ += ", " + Quoted(from.source);
       text_ += ")";
     }
+    PrintBodies(node);
     text_ += "\n";
   }
 
   const Graph& graph_;
   const TextOptions options_;
   std::vector<Symbol> symbols_;  // Names quoted where they are no identifiers.
+  std::string indent_;
   std::string text_;
 };
 

@@ -9,6 +9,17 @@
 //     output %z as "logits"
 //   }
 //
+// States, checks and bodies (control.h):
+//
+//     %cache = state "cache" f32[1,64] = [0.0, ...]           (initially)
+//     check(%fits) "the input is too long"
+//     %r = if(%c, %x) : f32[N] then {
+//       %x = input f32[N]
+//       output %x as "x"
+//     } else { ... }
+//     %h = loop(%trips, %go, %h0) {carried=1, max_trips=9} : f32[N] body { ... }
+//     state "cache" = %new                                    (after the run)
+//
 // Operands of an epilogue follow a bar: conv(%x, %w | %b) {...} epilogue { r1 = load 0; ... }. An
 // absent operand or result is _. Known contents follow a type: i64[2] = [N,4]. Names with other
 // than letters, digits and _ . / - $ are quoted: %"a b". In the parser, // starts a comment; types

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "compiler/ir/attributes.h"
+#include "compiler/ir/control.h"
 #include "format/tensor_info.h"
 
 namespace floe::ir {
@@ -82,8 +83,78 @@ absl::Status CheckArity(const Graph& graph, const Node& node) {
       return Bad(graph, node, absl::StrFormat("operand %d is absent", i));
     }
   }
-  if (node.outputs().empty() || node.outputs().size() > static_cast<size_t>(row.max_outputs)) {
-    return Bad(graph, node, absl::StrFormat("has %d results", node.outputs().size()));
+  const size_t outputs = node.outputs().size();
+  if ((outputs == 0 && !IsControlOp(node.op())) ||
+      (row.max_outputs >= 0 && outputs > static_cast<size_t>(row.max_outputs))) {
+    return Bad(graph, node, absl::StrFormat("has %d results", outputs));
+  }
+  return absl::OkStatus();
+}
+
+bool SameType(const Value& a, const Value& b) {
+  return a.dtype() == b.dtype() && a.shape() == b.shape();
+}
+
+bool SameSymbols(const Graph& a, const Graph& b) {
+  return std::equal(a.symbols.begin(), a.symbols.end(), b.symbols.begin(), b.symbols.end(),
+                    [](const Symbol& x, const Symbol& y) {
+                      return x.name == y.name && x.min == y.min && x.max == y.max &&
+                             x.multiple == y.multiple;
+                    });
+}
+
+absl::Status VerifyAt(const Graph& graph, uint32_t depth);
+
+// The body's inputs are like operands [first, ...), its outputs like the node's results.
+absl::Status CheckBody(const Graph& graph, const Node& node, const Graph& body, uint32_t depth) {
+  const bool loop = node.op() == OpId::kLoop;
+  if (!body.is_body || !body.states().empty()) return Bad(graph, node, "has a body that is none");
+  if (!SameSymbols(graph, body)) return Bad(graph, node, "has a body with other symbols");
+  const size_t shift = loop ? 1 : 0;  // The iteration, the condition.
+  bool fits = body.inputs().size() + 1 == node.inputs().size() &&
+              body.outputs().size() == node.outputs().size() + shift;
+  for (size_t i = shift; fits && i < body.inputs().size(); ++i) {
+    fits = SameType(*body.inputs()[i], *node.inputs()[i + 1]);
+  }
+  for (size_t i = shift; fits && i < body.outputs().size(); ++i) {
+    fits =
+        node.output(i - shift) != nullptr && SameType(*body.outputs()[i], *node.output(i - shift));
+  }
+  if (!fits) return Bad(graph, node, "has a body whose inputs or outputs do not fit");
+  return VerifyAt(body, depth);
+}
+
+absl::Status CheckBodies(const Graph& graph, const Node& node, uint32_t depth) {
+  const size_t expected = node.op() == OpId::kIf ? 2 : node.op() == OpId::kLoop ? 1 : 0;
+  if (node.bodies.size() != expected) {
+    return Bad(graph, node, absl::StrFormat("has %d bodies", node.bodies.size()));
+  }
+  if (expected != 0 && depth >= kMaxBodyDepth) return Bad(graph, node, "is nested too deeply");
+  for (const auto& body : node.bodies) {
+    absl::Status s = CheckBody(graph, node, *body, depth + 1);
+    if (!s.ok()) {
+      return absl::Status(
+          s.code(), absl::StrFormat("in body '%s' of %s: %s", body->name, Describe(graph, node),
+                                    std::string(s.message())));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckStates(const Graph& graph, const std::set<const Value*>& defined) {
+  std::set<std::string> names;
+  for (const State& s : graph.states()) {
+    const auto bad = [&s](const char* what) {
+      return absl::InternalError(absl::StrFormat("state '%s' %s", s.name, what));
+    };
+    if (!names.insert(s.name).second) return bad("is there twice");
+    if (s.value->dtype() != s.initial.dtype() ||
+        s.value->shape() != Shape(s.initial.dims().begin(), s.initial.dims().end())) {
+      return bad("differs in type from its initial content");
+    }
+    if (s.result == nullptr) continue;
+    if (!defined.contains(s.result)) return bad("becomes a value that is not in the graph");
+    if (!SameType(*s.result, *s.value)) return bad("becomes a value of another type");
   }
   return absl::OkStatus();
 }
@@ -125,7 +196,55 @@ absl::Status CheckNode(const Graph& graph, const Node& node) {
       return Bad(graph, node, absl::StrFormat("result %d does not point back", i));
     }
   }
-  return any_output ? absl::OkStatus() : Bad(graph, node, "has no result");
+  return any_output || IsControlOp(node.op()) ? absl::OkStatus()
+                                              : Bad(graph, node, "has no result");
+}
+
+absl::Status VerifyAt(const Graph& graph, uint32_t depth) {
+  if (absl::Status s = CheckSymbols(graph); !s.ok()) return s;
+  for (const auto& value : graph.values()) {
+    if (absl::Status s = CheckValue(graph, *value); !s.ok()) return s;
+  }
+  if (graph.outputs().size() != graph.output_names.size()) {
+    return absl::InternalError("outputs and output names differ in number");
+  }
+  // Only looked up, never iterated, so that the pointers' order does not matter.
+  std::set<const Value*> defined;
+  std::map<const Value*, std::map<const Node*, int>> uses;
+  for (const auto& value : graph.values()) {
+    if (value->is_constant()) defined.insert(value.get());
+  }
+  for (const Value* input : graph.inputs()) defined.insert(input);
+  for (const State& s : graph.states()) defined.insert(s.value);
+  for (const auto& node : graph.nodes()) {
+    if (absl::Status s = CheckNode(graph, *node); !s.ok()) return s;
+    for (const Value* input : node->inputs()) {
+      if (input == nullptr) continue;
+      if (!defined.contains(input)) {
+        return Bad(graph, *node, "operand '" + input->name() + "' is used before its definition");
+      }
+      ++uses[input][node.get()];
+    }
+    if (absl::Status s = CheckBodies(graph, *node, depth); !s.ok()) return s;
+    for (const Value* output : node->outputs()) {
+      if (output != nullptr) defined.insert(output);
+    }
+  }
+  for (const auto& value : graph.values()) {
+    if (!defined.contains(value.get())) {
+      return absl::InternalError("value '" + value->name() + "' is never defined");
+    }
+    std::map<const Node*, int> listed;
+    for (const Node* user : value->users()) ++listed[user];
+    const auto it = uses.find(value.get());
+    if (listed != (it == uses.end() ? std::map<const Node*, int>() : it->second)) {
+      return absl::InternalError("value '" + value->name() + "' has a wrong list of users");
+    }
+  }
+  for (const Value* output : graph.outputs()) {
+    if (!defined.contains(output)) return absl::InternalError("an output is not in the graph");
+  }
+  return CheckStates(graph, defined);
 }
 
 }  // namespace
@@ -154,50 +273,7 @@ absl::Status CheckAttributes(const Graph& graph, const Node& node) {
   return absl::OkStatus();
 }
 
-absl::Status Verify(const Graph& graph) {
-  if (absl::Status s = CheckSymbols(graph); !s.ok()) return s;
-  for (const auto& value : graph.values()) {
-    if (absl::Status s = CheckValue(graph, *value); !s.ok()) return s;
-  }
-  if (graph.outputs().size() != graph.output_names.size()) {
-    return absl::InternalError("outputs and output names differ in number");
-  }
-  // Only looked up, never iterated, so that the pointers' order does not matter.
-  std::set<const Value*> defined;
-  std::map<const Value*, std::map<const Node*, int>> uses;
-  for (const auto& value : graph.values()) {
-    if (value->is_constant()) defined.insert(value.get());
-  }
-  for (const Value* input : graph.inputs()) defined.insert(input);
-  for (const auto& node : graph.nodes()) {
-    if (absl::Status s = CheckNode(graph, *node); !s.ok()) return s;
-    for (const Value* input : node->inputs()) {
-      if (input == nullptr) continue;
-      if (!defined.contains(input)) {
-        return Bad(graph, *node, "operand '" + input->name() + "' is used before its definition");
-      }
-      ++uses[input][node.get()];
-    }
-    for (const Value* output : node->outputs()) {
-      if (output != nullptr) defined.insert(output);
-    }
-  }
-  for (const auto& value : graph.values()) {
-    if (!defined.contains(value.get())) {
-      return absl::InternalError("value '" + value->name() + "' is never defined");
-    }
-    std::map<const Node*, int> listed;
-    for (const Node* user : value->users()) ++listed[user];
-    const auto it = uses.find(value.get());
-    if (listed != (it == uses.end() ? std::map<const Node*, int>() : it->second)) {
-      return absl::InternalError("value '" + value->name() + "' has a wrong list of users");
-    }
-  }
-  for (const Value* output : graph.outputs()) {
-    if (!defined.contains(output)) return absl::InternalError("an output is not in the graph");
-  }
-  return absl::OkStatus();
-}
+absl::Status Verify(const Graph& graph) { return VerifyAt(graph, 0); }
 
 std::string TypeToString(const Graph& graph, const Value& value) {
   return DTypeName(value.dtype()) + ShapeToString(value.shape(), graph.symbols);

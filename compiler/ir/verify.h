@@ -11,7 +11,8 @@ namespace floe::ir {
 
 // Definitions come before uses; use lists are exact; names are unique; every node has the operands
 // and exactly the attributes of its row in ops.def; every value is typed; constants and contents
-// fit their types; symbols are in range and bounds are sane; pointwise code is well formed. Does
+// fit their types; symbols are in range and bounds are sane; pointwise code is well formed; bodies
+// are well formed, fit their nodes and have the graph's symbols; states keep their types. Does
 // not re-infer shapes. The error names the node, its op and the value. O(nodes + operands).
 absl::Status Verify(const Graph& graph);
 

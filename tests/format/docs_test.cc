@@ -87,8 +87,8 @@ std::string OpsPage() {
   for (uint16_t i = 0; i < static_cast<uint16_t>(OpId::kCount); ++i) {
     const OpInfoRow& row = OpRow(static_cast<OpId>(i));
     s += "| " + std::to_string(i) + " | " + row.name + " | " + Inputs(row) + " | " +
-         std::to_string(row.max_outputs) + " | " + Code(row.operands) + " | " + Code(row.attrs) +
-         " |\n";
+         (row.max_outputs < 0 ? std::string("any") : std::to_string(row.max_outputs)) + " | " +
+         Code(row.operands) + " | " + Code(row.attrs) + " |\n";
   }
   s += "\n## Kernel families\n\n"
        "What instructions of a program can be. Attributes are 64-bit words; `[r]` is one word for\n"

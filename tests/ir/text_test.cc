@@ -81,7 +81,7 @@ TEST(Text, ErrorsNameThePlace) {
     const char* error;
   } kCases[] = {
       {"graph", "line 1, column 6: expected '@'"},
-      {"graph @g {", "line 1, column 11: expected '%'"},
+      {"graph @g {", "line 1, column 11: expected a word"},
       {"graph @g {\n  %x = input f31[2]\n}", "line 2, column 17: 'f31' is no dtype"},
       {"graph @g {\n  %x = input f32[N]\n}", "'N' is no symbol"},
       {"graph @g {\n  %y = relu(%x)\n}", "there is no value 'x' yet"},

@@ -1,0 +1,208 @@
+#include "compiler/ir/control.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "absl/strings/str_format.h"
+#include "compiler/ir/shapes.h"
+#include "compiler/ir/status_macros.h"
+
+namespace floe::ir {
+namespace {
+
+// The node with its bodies, typed; on an error it stays in the graph, which is lost anyway.
+absl::StatusOr<Node*> Infer(Graph& graph, Node* node) {
+  FLOE_TRY(InferNode(graph, *node));
+  return node;
+}
+
+Tensor Scalar(DType dtype, int64_t v) {
+  Tensor t(dtype, {});
+  t.SetInt(0, v);
+  return t;
+}
+
+// What the symbols' bounds say about `a compare b`: 1, 0, or nothing.
+std::optional<bool> Decide(const Graph& graph, const Dim& a, OpId compare, const Dim& b) {
+  const std::optional<Dim> difference = Dim::Sub(a, b);
+  if (!difference) return std::nullopt;
+  const int64_t min = difference->Min(graph.symbols);
+  const int64_t max = difference->Max(graph.symbols);
+  const auto decide = [](bool yes, bool no) -> std::optional<bool> {
+    return yes ? std::optional(true) : no ? std::optional(false) : std::nullopt;
+  };
+  const bool equal = min == 0 && max == 0;
+  const bool apart = min > 0 || max < 0;
+  switch (compare) {
+    case OpId::kEqual:
+      return decide(equal, apart);
+    case OpId::kNotEqual:
+      return decide(apart, equal);
+    case OpId::kLess:
+      return decide(max < 0, min >= 0);
+    case OpId::kLessEqual:
+      return decide(max <= 0, min > 0);
+    case OpId::kGreater:
+      return decide(min > 0, max <= 0);
+    default:
+      return decide(min >= 0, max < 0);
+  }
+}
+
+absl::StatusOr<Value*> AddBinary(Graph& graph, OpId op, Value* a, Value* b, std::string name,
+                                 const Provenance& provenance, Node* before) {
+  Node* node = graph.AddNode(op, {a, b}, {std::move(name)}, provenance, before);
+  if (op == OpId::kMod) node->attrs["fmod"] = int64_t{0};
+  FLOE_TRY(InferNode(graph, *node));
+  return node->output();
+}
+
+}  // namespace
+
+bool HasEffects(const Node& node) {
+  if (node.op() == OpId::kCheck) return true;
+  return std::any_of(node.bodies.begin(), node.bodies.end(), [](const auto& body) {
+    return std::any_of(body->nodes().begin(), body->nodes().end(),
+                       [](const auto& inner) { return HasEffects(*inner); });
+  });
+}
+
+BodyBuilder::BodyBuilder(const Graph& outer, std::string name)
+    : outer_(&outer), graph_(std::make_unique<Graph>()) {
+  graph_->name = std::move(name);
+  graph_->symbols = outer.symbols;
+  graph_->is_body = true;
+}
+
+Value* BodyBuilder::AddParam(std::string name, DType dtype, Shape shape) {
+  assert(captures_.empty());
+  ++params_;
+  return graph_->AddInput(std::move(name), dtype, std::move(shape));
+}
+
+Value* BodyBuilder::Capture(Value* outer_value) {
+  if (outer_value == nullptr) return nullptr;
+  assert(outer_->FindValue(outer_value->name()) == outer_value);
+  Value*& inside = inside_[outer_value];
+  if (inside != nullptr) return inside;
+  if (outer_value->is_constant()) {
+    return inside = graph_->AddConstant(outer_value->name(), outer_value->constant());
+  }
+  // A symbol may have come up since the body was begun.
+  graph_->symbols = outer_->symbols;
+  inside = graph_->AddInput(outer_value->name(), outer_value->dtype(), outer_value->shape());
+  inside->content = outer_value->content;
+  captures_.push_back(outer_value);
+  return inside;
+}
+
+absl::StatusOr<Node*> AddIf(Graph& graph, Value* condition, BodyBuilder then_body,
+                            BodyBuilder else_body, std::vector<std::string> output_names,
+                            Provenance provenance, Node* before) {
+  // Both bodies get all captures, in one order.
+  std::vector<Value*> captures = then_body.captures_;
+  for (Value* v : else_body.captures_) {
+    if (std::find(captures.begin(), captures.end(), v) == captures.end()) captures.push_back(v);
+  }
+  std::vector<Value*> operands = {condition};
+  operands.insert(operands.end(), captures.begin(), captures.end());
+  Node* node = graph.AddNode(OpId::kIf, std::move(operands), std::move(output_names),
+                             std::move(provenance), before);
+  for (BodyBuilder* body : {&then_body, &else_body}) {
+    std::vector<Value*> order;
+    for (Value* v : captures) order.push_back(body->Capture(v));
+    body->graph_->SetInputOrder(std::move(order));
+    node->bodies.push_back(std::move(body->graph_));
+  }
+  return Infer(graph, node);
+}
+
+absl::StatusOr<Node*> AddLoop(Graph& graph, LoopOperands operands, BodyBuilder body,
+                              std::vector<std::string> output_names, Provenance provenance,
+                              Node* before) {
+  const std::string base = output_names.empty() ? "loop" : output_names[0];
+  if (operands.trips == nullptr) {
+    operands.trips = AddInt(graph, base + "/trips", std::numeric_limits<int64_t>::max());
+  } else if (operands.max_trips == 0 && operands.trips->content &&
+             operands.trips->content->size() == 1) {
+    const int64_t most = (*operands.trips->content)[0].Max(graph.symbols);
+    if (most <= kMaxTrips) operands.max_trips = std::max<int64_t>(most, 1);
+  }
+  if (operands.max_trips == 0) operands.max_trips = kDefaultMaxTrips;
+  if (operands.condition == nullptr) {
+    operands.condition = AddBool(graph, base + "/condition", true);
+  }
+  std::vector<Value*> inputs = {operands.trips, operands.condition};
+  inputs.insert(inputs.end(), operands.carried.begin(), operands.carried.end());
+  inputs.insert(inputs.end(), body.captures_.begin(), body.captures_.end());
+  Node* node = graph.AddNode(OpId::kLoop, std::move(inputs), std::move(output_names),
+                             std::move(provenance), before);
+  node->attrs["carried"] = static_cast<int64_t>(operands.carried.size());
+  node->attrs["max_trips"] = operands.max_trips;
+  node->bodies.push_back(std::move(body.graph_));
+  return Infer(graph, node);
+}
+
+Value* AddBool(Graph& graph, std::string name, bool v) {
+  return graph.AddConstant(std::move(name), Scalar(DType::kBool, v ? 1 : 0));
+}
+
+Value* AddInt(Graph& graph, std::string name, int64_t v) {
+  return graph.AddConstant(std::move(name), Scalar(DType::kI64, v));
+}
+
+absl::StatusOr<Value*> AddDim(Graph& graph, const Dim& dim, std::string name, Provenance provenance,
+                              Node* before) {
+  if (dim.is_constant()) return AddInt(graph, std::move(name), dim.constant());
+  Node* node = graph.AddNode(OpId::kDimsOf, {}, {std::move(name)}, std::move(provenance), before);
+  node->output()->set_type(DType::kI64, {});
+  node->output()->content = {dim};
+  FLOE_TRY(InferNode(graph, *node));
+  return node->output();
+}
+
+absl::StatusOr<Node*> AddCheck(Graph& graph, Value* condition, std::string message,
+                               Provenance provenance, Node* before) {
+  Node* node = graph.AddNode(OpId::kCheck, {condition}, {}, std::move(provenance), before);
+  node->message = std::move(message);
+  return Infer(graph, node);
+}
+
+absl::Status AddDimCheck(Graph& graph, const Dim& a, OpId compare, const Dim& b,
+                         std::string message, Provenance provenance, Node* before) {
+  if (Decide(graph, a, compare, b).value_or(false)) return absl::OkStatus();
+  FLOE_TRY_ASSIGN(Value * left, AddDim(graph, a, "dim", provenance, before));
+  FLOE_TRY_ASSIGN(Value * right, AddDim(graph, b, "dim", provenance, before));
+  FLOE_TRY_ASSIGN(Value * holds,
+                  AddBinary(graph, compare, left, right, "holds", provenance, before));
+  return AddCheck(graph, holds, std::move(message), std::move(provenance), before).status();
+}
+
+absl::Status AddMultipleCheck(Graph& graph, const Dim& a, int64_t divisor, std::string message,
+                              Provenance provenance, Node* before) {
+  assert(divisor > 0);
+  const auto divides = [&](const auto& term) {
+    return term.second % divisor == 0 || graph.symbols[term.first].multiple % divisor == 0;
+  };
+  if (a.constant() % divisor == 0 && std::all_of(a.terms().begin(), a.terms().end(), divides)) {
+    return absl::OkStatus();
+  }
+  FLOE_TRY_ASSIGN(Value * dim, AddDim(graph, a, "dim", provenance, before));
+  FLOE_TRY_ASSIGN(Value * rest, AddBinary(graph, OpId::kMod, dim, AddInt(graph, "divisor", divisor),
+                                          "rest", provenance, before));
+  FLOE_TRY_ASSIGN(Value * holds, AddBinary(graph, OpId::kEqual, rest, AddInt(graph, "zero", 0),
+                                           "holds", provenance, before));
+  return AddCheck(graph, holds, std::move(message), std::move(provenance), before).status();
+}
+
+void SyncSymbols(Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    for (const auto& body : node->bodies) {
+      body->symbols = graph.symbols;
+      SyncSymbols(*body);
+    }
+  }
+}
+
+}  // namespace floe::ir
