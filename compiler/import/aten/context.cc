@@ -1,0 +1,231 @@
+#include "compiler/import/aten/context.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "compiler/import/aten/op_builder.h"
+#include "compiler/import/aten/ops.h"
+#include "compiler/ir/status_macros.h"
+
+namespace floe::aten {
+namespace {
+
+// "aten::add_.Tensor" -> "aten::add.Tensor"; empty if the op has no in-place form's name. Dunder
+// names ("aten::__and__") end in '_' and are plain ops.
+std::string FunctionalName(const Schema& schema) {
+  const std::string& name = schema.name;
+  if (!absl::EndsWith(name, "_") || absl::EndsWith(name, "__")) return "";
+  std::string plain = name.substr(0, name.size() - 1);
+  if (!schema.overload.empty()) plain += "." + schema.overload;
+  return plain;
+}
+
+// The value of a root seen from an inner graph is looked up anew at each read, so only values of
+// the current graph may be kept in a view.
+bool IsIn(ir::Graph& graph, const ir::Value* value) {
+  return graph.FindValue(value->name()) == value;
+}
+
+}  // namespace
+
+VariablePtr Context::NewVariable(ir::Value* value) { return Variable::Root(value, depth()); }
+
+absl::StatusOr<ir::Value*> Context::LocalAt(ir::Value* value, size_t depth) {
+  ir::Graph& here = GraphAt(depth);
+  if (IsIn(here, value)) return value;
+  if (depth == 0) return absl::InternalError("a value of a body is used after the body's end");
+  Body& body = *bodies_[depth - 1];
+  if (const auto it = body.local_of.find(value); it != body.local_of.end()) return it->second;
+  absl::StatusOr<ir::Value*> outer = LocalAt(value, depth - 1);
+  if (!outer.ok()) return outer;
+  ir::Value* local = nullptr;
+  if ((*outer)->is_constant()) {
+    local = here.AddConstant((*outer)->name(), (*outer)->constant());
+  } else {
+    local = here.AddInput((*outer)->name(), (*outer)->dtype(), (*outer)->shape());
+    local->content = (*outer)->content;
+    body.captures.push_back(*outer);
+  }
+  body.local_of[value] = local;
+  return local;
+}
+
+absl::StatusOr<ir::Value*> Context::Local(ir::Value* value) { return LocalAt(value, depth()); }
+
+absl::StatusOr<ir::Value*> Context::Read(const VariablePtr& variable) {
+  if (!variable->is_view()) return Local(variable->value_);
+  const Variable* root = variable->root();
+  if (variable->version_ == root->version_) return Local(variable->value_);
+  absl::StatusOr<ir::Value*> base = Read(variable->base_);
+  if (!base.ok()) return base;
+  absl::StatusOr<ir::Value*> view = variable->read_(*base);
+  if (!view.ok()) return view;
+  // Kept only where every later reader can use it: in the graph that the root's value is of.
+  if (GraphAt(root->depth_).FindValue((*view)->name()) == *view) {
+    variable->value_ = *view;
+    variable->version_ = root->version_;
+  }
+  return view;
+}
+
+absl::Status Context::Write(const VariablePtr& variable, ir::Value* value) {
+  if (variable->is_view()) {
+    if (!variable->write_) {
+      return absl::UnimplementedError(
+          "an in-place write through a view whose elements overlap or are not known");
+    }
+    absl::StatusOr<ir::Value*> base = Read(variable->base_);
+    if (!base.ok()) return base.status();
+    absl::StatusOr<ir::Value*> written = variable->write_(*base, value);
+    if (!written.ok()) return written.status();
+    FLOE_TRY(Write(variable->base_, *written));
+    return absl::OkStatus();
+  }
+  if (variable->depth_ < depth()) {
+    Body& body = *bodies_.back();
+    const auto [it, is_new] = body.written.try_emplace(variable.get());
+    if (is_new) it->second = {variable, variable->value_, nullptr};
+    it->second.written = value;
+  }
+  variable->value_ = value;
+  ++variable->version_;
+  return absl::OkStatus();
+}
+
+bool Context::IsSupported(const std::string& full_name) {
+  const Schema* schema = FindSchema(full_name);
+  if (schema == nullptr) return false;
+  if (FindRow(*schema) != nullptr) return true;
+  const std::string plain = FunctionalName(*schema);
+  const Schema* functional = plain.empty() ? nullptr : FindSchema(plain);
+  return functional != nullptr && FindRow(*functional) != nullptr;
+}
+
+absl::Status Context::CallOverloaded(const std::string& name, const CallArguments& arguments,
+                                     const CallSite& site, std::vector<IValue>* results) {
+  absl::StatusOr<const Schema*> schema = ResolveOverload(name, arguments);
+  if (!schema.ok()) return schema.status();
+  absl::StatusOr<std::vector<IValue>> bound = BindArguments(**schema, arguments);
+  if (!bound.ok()) return bound.status();
+  return CallRow(**schema, *std::move(bound), site, results);
+}
+
+absl::Status Context::Call(const std::string& full_name, const CallArguments& arguments,
+                           const CallSite& site, std::vector<IValue>* results) {
+  const Schema* schema = FindSchema(full_name);
+  if (schema == nullptr) {
+    return absl::UnimplementedError(absl::StrFormat("'%s' is no op that Floe knows", full_name));
+  }
+  absl::StatusOr<std::vector<IValue>> bound = BindArguments(*schema, arguments);
+  if (!bound.ok()) return bound.status();
+  return CallRow(*schema, *std::move(bound), site, results);
+}
+
+absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> arguments,
+                              const CallSite& site, std::vector<IValue>* results) {
+  results->clear();
+  const auto nodes = static_cast<int64_t>(graph().nodes().size());
+  if (nodes > max_nodes) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "the model unrolls to more than %d operations; export it with fewer steps", max_nodes));
+  }
+  const Row* row = FindRow(schema);
+  if (row != nullptr) {
+    OpBuilder b(*this, schema, *row, arguments, site);
+    row->convert(b);
+    if (!b.ok()) return b.status();
+    *results = std::move(b.results());
+    if (row->is_view) return BindView(schema, *row, std::move(arguments), site, results);
+    return absl::OkStatus();
+  }
+  const std::string plain = FunctionalName(schema);
+  const Schema* functional = plain.empty() ? nullptr : FindSchema(plain);
+  const Row* functional_row = functional == nullptr ? nullptr : FindRow(*functional);
+  if (functional_row == nullptr) {
+    return absl::UnimplementedError(absl::StrFormat("%s has no mapping", schema.FullName()));
+  }
+  return CallInPlace(*functional, *functional_row, std::move(arguments), site, results);
+}
+
+// self.op_(...): the plain op, cast to self's dtype, written to self.
+absl::Status Context::CallInPlace(const Schema& functional, const Row& row,
+                                  std::vector<IValue> arguments, const CallSite& site,
+                                  std::vector<IValue>* results) {
+  const IValue self = arguments.empty() ? IValue() : arguments[0];
+  if (!self.is_tensor()) return absl::InvalidArgumentError("an in-place op without a tensor");
+  arguments.resize(functional.arguments.size());  // In-place forms lack a dtype at most.
+  OpBuilder b(*this, functional, row, arguments, site);
+  row.convert(b);
+  if (!b.ok()) return b.status();
+  if (b.results().empty() || !b.results()[0].is_tensor()) {
+    return absl::InternalError(functional.FullName() + " gave no tensor to write in place");
+  }
+  ir::Value* before = b.Tensor(functional.arguments[0].name);
+  ir::Value* value = b.AsTensor(b.results()[0]);
+  if (!b.ok()) return b.status();
+  if (row.is_view) {  // squeeze_, unsqueeze_, t_: only this tensor changes its shape.
+    *results = {self};
+    return absl::UnimplementedError("an in-place change of a tensor's shape");
+  }
+  value = b.Cast(value, before->dtype());
+  if (value->shape() != before->shape()) value = b.Expand(value, before->shape());
+  if (!b.ok()) return b.status();
+  FLOE_TRY(Write(self.variable(), value));
+  *results = {self};
+  return absl::OkStatus();
+}
+
+// Makes the tensors that a view row returned share the first argument's memory.
+absl::Status Context::BindView(const Schema& schema, const Row& row, std::vector<IValue> arguments,
+                               const CallSite& site, std::vector<IValue>* results) {
+  if (arguments.empty() || !arguments[0].is_tensor()) return absl::OkStatus();
+  const VariablePtr base = arguments[0].variable();
+  const auto shared = std::make_shared<std::vector<IValue>>(std::move(arguments));
+  const auto bind = [&](IValue* result, int64_t index) -> absl::Status {
+    if (!result->is_tensor() || result->variable() == base) return absl::OkStatus();
+    absl::StatusOr<ir::Value*> now = Read(result->variable());
+    if (!now.ok()) return now.status();
+    Variable::ReadView read = [this, &schema, &row, shared, site,
+                               index](ir::Value* value) -> absl::StatusOr<ir::Value*> {
+      std::vector<IValue> call = *shared;
+      call[0] = NewTensor(value);
+      OpBuilder b(*this, schema, row, call, site);
+      row.convert(b);
+      if (!b.ok()) return b.status();
+      const IValue& all = b.results().at(0);
+      ir::Value* view = b.AsTensor(index < 0 ? all : all.items().at(static_cast<size_t>(index)));
+      if (!b.ok()) return b.status();
+      return view;
+    };
+    Variable::WriteView write;
+    if (row.write != nullptr) {
+      write = [this, &schema, &row, shared, site, index](
+                  ir::Value* value, ir::Value* view) -> absl::StatusOr<ir::Value*> {
+        std::vector<IValue> call = *shared;
+        call[0] = NewTensor(value);
+        OpBuilder b(*this, schema, row, call, site);
+        b.view_index = index;
+        ir::Value* written = row.write(b, value, view);
+        if (!b.ok()) return b.status();
+        return written;
+      };
+    }
+    const bool contiguous = result->variable()->contiguous;
+    *result = IValue::Tensor(Variable::View(base, *now, std::move(read), std::move(write)));
+    result->variable()->contiguous = contiguous && base->contiguous;
+    return absl::OkStatus();
+  };
+  for (IValue& result : *results) {
+    if (!result.is_sequence()) {
+      FLOE_TRY(bind(&result, -1));
+      continue;
+    }
+    for (size_t i = 0; i < result.items().size(); ++i) {
+      FLOE_TRY(bind(&result.items()[i], static_cast<int64_t>(i)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace floe::aten

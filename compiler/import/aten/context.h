@@ -1,0 +1,119 @@
+// What a front end calls: makes variables, calls ATen ops on them, and emits bodies of control
+// flow. Not thread-safe. Holds the graph under construction.
+#ifndef FLOE_COMPILER_IMPORT_ATEN_CONTEXT_H_
+#define FLOE_COMPILER_IMPORT_ATEN_CONTEXT_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "compiler/import/aten/ivalue.h"
+#include "compiler/import/aten/schema.h"
+#include "compiler/import/aten/variable.h"
+#include "compiler/ir/graph.h"
+
+namespace floe::aten {
+
+struct Row;
+
+// Where a call stands in the user's model.
+struct CallSite {
+  std::string name;  // For the values that it makes: "conv2d_3". Need not be unique.
+  ir::Provenance provenance;
+};
+
+class Context {
+ public:
+  explicit Context(ir::Graph& graph) : outermost_(graph) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  // Limits, for models that unroll: nodes in all graphs together.
+  int64_t max_nodes = int64_t{1} << 20;
+
+  // Where nodes are emitted now: the graph, or the innermost body.
+  ir::Graph& graph() { return bodies_.empty() ? outermost_ : *bodies_.back()->graph; }
+  size_t depth() const { return bodies_.size(); }
+
+  // --- variables ---
+  // A new tensor that holds `value`, a value of the current graph.
+  VariablePtr NewVariable(ir::Value* value);
+  IValue NewTensor(ir::Value* value) { return IValue::Tensor(NewVariable(value)); }
+  // The value that the tensor holds now, in the current graph; emits views that are out of date.
+  absl::StatusOr<ir::Value*> Read(const VariablePtr& variable);
+  // In-place write of a value of equal dtype and shape. kUnimplemented: the view can't be written
+  // through.
+  absl::Status Write(const VariablePtr& variable, ir::Value* value);
+  // The value of an enclosing graph as a value of the current one: captured, or copied if constant.
+  absl::StatusOr<ir::Value*> Local(ir::Value* value);
+
+  // --- calls ---
+  // Calls an op: "aten::add.Tensor". Fills in defaults, applies in-place forms (a name that ends in
+  // '_') as the plain op and a write, keeps views aliased. Without a schema of that name, or
+  // without a row for it: kUnimplemented. Errors carry no position: the caller adds it.
+  absl::Status Call(const std::string& full_name, const CallArguments& arguments,
+                    const CallSite& site, std::vector<IValue>* results);
+  // The same for a name without overload: "aten::add".
+  absl::Status CallOverloaded(const std::string& name, const CallArguments& arguments,
+                              const CallSite& site, std::vector<IValue>* results);
+  // Whether a call of this overload could be mapped, as far as the table tells.
+  static bool IsSupported(const std::string& full_name);
+
+  // --- control flow on data ---
+  // Emits `if`: runs both functions, each into a body. Their results must have equal structure;
+  // tensors and numbers that differ become results of the node. Tensors that a branch writes in
+  // place are merged likewise. REQUIRES: `condition` is a bool tensor of one element.
+  using Branch = std::function<absl::StatusOr<std::vector<IValue>>()>;
+  absl::StatusOr<std::vector<IValue>> If(const IValue& condition, const Branch& then_branch,
+                                         const Branch& else_branch, const CallSite& site);
+  // Emits `loop`: runs while `condition` and the iteration is below `trips` (an int; None for no
+  // limit). `body` gets the iteration and the carried values and gives the next condition and
+  // values; it may be run twice (to learn what it writes). Carried tensors keep dtype and shape.
+  struct LoopStep {
+    IValue condition;  // bool
+    std::vector<IValue> carried;
+  };
+  using LoopBody = std::function<absl::StatusOr<LoopStep>(const IValue& iteration,
+                                                          const std::vector<IValue>& carried)>;
+  absl::StatusOr<std::vector<IValue>> Loop(const IValue& trips, const IValue& condition,
+                                           const std::vector<IValue>& carried, const LoopBody& body,
+                                           const CallSite& site);
+  // Emits a check at run time, or fails now if the condition is known to be false.
+  absl::Status Check(const IValue& condition, const std::string& message, const CallSite& site);
+
+ private:
+  friend class OpBuilder;
+  struct WrittenVariable {
+    VariablePtr root;
+    ir::Value* before;   // Its value outside.
+    ir::Value* written;  // Its value at the end of the body.
+  };
+  struct Body {
+    std::unique_ptr<ir::Graph> graph;
+    std::vector<ir::Value*> captures;                 // Of the graph around it.
+    std::map<const ir::Value*, ir::Value*> local_of;  // Captures and copied constants.
+    std::map<Variable*, WrittenVariable> written;     // Roots from outside, written inside.
+  };
+  void PushBody();
+  std::unique_ptr<Body> PopBody();
+  ir::Graph& GraphAt(size_t depth) { return depth == 0 ? outermost_ : *bodies_[depth - 1]->graph; }
+  absl::StatusOr<ir::Value*> LocalAt(ir::Value* value, size_t depth);
+  absl::Status CallRow(const Schema& schema, std::vector<IValue> arguments, const CallSite& site,
+                       std::vector<IValue>* results);
+  absl::Status CallInPlace(const Schema& functional, const Row& row, std::vector<IValue> arguments,
+                           const CallSite& site, std::vector<IValue>* results);
+  absl::Status BindView(const Schema& schema, const Row& row, std::vector<IValue> arguments,
+                        const CallSite& site, std::vector<IValue>* results);
+
+  ir::Graph& outermost_;
+  std::vector<std::unique_ptr<Body>> bodies_;
+};
+
+}  // namespace floe::aten
+
+#endif  // FLOE_COMPILER_IMPORT_ATEN_CONTEXT_H_

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Writes schemas.txt: the signature of every ATen overload that a traced graph can hold, as PyTorch prints it.
+
+    pip install torch==2.13.0 && python3 compiler/import/aten/make_schemas.py > compiler/import/aten/schemas.txt
+
+The order is PyTorch's order of registration, which decides between overloads that fit equally well (TorchScript prints
+calls without overload names). Left out are forms that an inference graph never holds: gradients, results written to
+arguments (out=), optimisers, random distributions, sparse and vendor-specific kernels.
+"""
+
+import re
+
+import torch
+
+LEFT_OUT = re.compile(
+    r"backward|_foreach_|_fused_(?!sdp)|cudnn|miopen|mkldnn|_sparse|sparse_|_nested|to_padded|_cslt|_test_|_cufft|"
+    r"_dist_|rrelu_with|_jvp|_vulkan|_mps|_use_|quantize_channel|_thnn|fbgemm|_validate|_convert_weight|_wrapped|"
+    r"_scaled_mm|_make_dep|_assert_async|_triton|_debug|_fw_|_efficientzerotensor|_neg_view|_conj|_fft|fft_|special_bessel|"
+    r"special_.*polynomial|special_modified|special_scaled|_stack_|_segment|segment_reduce|_pack_padded|_histogram|"
+    r"_resize_output|_standard_gamma|_sample_dirichlet|_ctc|ctc_loss|_coalesce|coalesce|_indices|_values|ccol|crow|"
+    r"record_stream|retain_grad|requires_grad|_version|_amp_|_lu_|_linalg_svd|lstsq|_histc|set_data|_flash_att|"
+    r"_efficient_attention|_scaled_dot_product_(?:cudnn|efficient|fused)|_weight_norm_diff|_grid_sampler_2d_cpu_f")
+
+
+def main():
+    for schema in torch._C._jit_get_all_schemas():
+        name = schema.name
+        if not name.startswith("aten::") or LEFT_OUT.search(name):
+            continue
+        if any(a.is_out for a in schema.arguments) or "Dimname" in str(schema) or "Generator" in str(schema):
+            continue
+        print(schema)
+
+
+if __name__ == "__main__":
+    main()
