@@ -113,6 +113,7 @@ class PickleValue {
   const PickleValue* state_ = nullptr;
   std::unique_ptr<TensorRecord> tensor_;
   Storage* storage_ = nullptr;
+  int depth_ = 0;  // Of the tree below, once it is known.
 };
 
 inline constexpr int kMaxPickleDepth = 400;
@@ -151,6 +152,7 @@ class PickleDocument {
  private:
   friend class Unpickler;
   PickleDocument() = default;
+  absl::Status CheckTree();
   std::deque<PickleValue> values_;
   StorageTable storages_;
   StorageReader reader_;
