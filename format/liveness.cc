@@ -21,7 +21,7 @@ class Walker {
 
   Status Method(const MethodDef& method) {
     if (method.block >= p_.blocks.size()) return Bad(method.block);
-    uint64_t numbers;
+    uint64_t numbers = 0;
     FLOE_RETURN_IF_ERROR(Count(method.block, 1, &numbers));
     if (numbers >= kNoIndex) return Bad(static_cast<int64_t>(numbers));
     const BlockDef& block = p_.blocks[method.block];
@@ -49,7 +49,7 @@ class Walker {
       if (i.block_count == 0) continue;
       ++*numbers;
       for (uint32_t b = 0; b < i.block_count; ++b) {
-        uint64_t inner;
+        uint64_t inner = 0;
         FLOE_RETURN_IF_ERROR(Count(i.first_block + b, depth + 1, &inner));
         *numbers += inner;
       }

@@ -38,6 +38,17 @@ const char* FindRuleString(Rule rule, size_t offset) {
 
 }  // namespace
 
+Status OkStatus() { return Status{}; }
+
+Status Error(Code code, Rule rule, int64_t expected, int64_t got) {
+  Status s;
+  s.code = code;
+  s.rule = rule;
+  s.expected = expected;
+  s.got = got;
+  return s;
+}
+
 const char* RuleName(Rule rule) {
   const char* name = FindRuleString(rule, 0);
   return name != nullptr ? name : "kUnknown";

@@ -76,10 +76,10 @@ struct Context {
   uint64_t checks = 0;
 };
 
-constexpr Status Bad(Rule rule, int64_t expected = 0, int64_t got = 0) {
+inline Status Bad(Rule rule, int64_t expected = 0, int64_t got = 0) {
   return Error(Code::kInvalidFile, rule, expected, got);
 }
-constexpr Status OverLimit(int64_t limit, int64_t got) {
+inline Status OverLimit(int64_t limit, int64_t got) {
   return Error(Code::kResourceExhausted, Rule::kLimitExceeded, limit, got);
 }
 // Does [first, first + count) lie inside a table of `size` elements?

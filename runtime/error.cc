@@ -104,6 +104,9 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
   if (IsBindShapeRule(s.rule)) {
     DescribeInput(p, s.value, s.axis, &detail);
     if (s.rule == Rule::kBindSymbolConflict) DescribeConflict(p, s.value, s.axis, &detail);
+  } else if (s.rule == Rule::kBindOverlap) {
+    detail << "it shares memory with '" << p.String(p.values[static_cast<size_t>(s.got)].name)
+           << "'";
   } else {
     PutValue(p, s.value, &detail);
   }
@@ -172,7 +175,8 @@ size_t floe_error_format(const floe_error* error, char* buffer, size_t capacity)
     text << ": got " << error->got;
   } else if (rule == Rule::kHostMemory) {
     text << ": " << error->expected << " bytes";
-  } else if ((error->expected != 0 || error->got != 0) && rule != Rule::kHostFile) {
+  } else if ((error->expected != 0 || error->got != 0) && rule != Rule::kHostFile &&
+             rule != Rule::kBindOverlap) {
     text << ": expected " << error->expected << ", got " << error->got;
   }
   if (!detail.empty()) text << "; " << detail;

@@ -326,7 +326,9 @@ FLOE_API floe_status floe_session_bind(floe_session* session, uint32_t method,
                                        const floe_tensor* inputs, uint32_t count,
                                        floe_error* error);
 /* Changes one buffer of a bound method. `bytes` must be exactly the tensor's. The buffer must live
- * until the run ends, and no output may overlap an input or another output. O(uses). */
+ * until the run ends. O(uses). No output may overlap an input or another output (inputs may overlap
+ * each other): floe_session_run refuses that with FLOE_INVALID_ARGUMENT and names both tensors. It
+ * is the run that looks, so buffers can be exchanged one by one. */
 FLOE_API floe_status floe_session_set_input(floe_session* session, uint32_t method, uint32_t index,
                                             const void* data, size_t bytes, floe_error* error);
 FLOE_API floe_status floe_session_set_output(floe_session* session, uint32_t method, uint32_t index,
@@ -347,8 +349,10 @@ typedef struct floe_run_options {
 #define FLOE_RUN_OPTIONS_INIT \
   { sizeof(floe_run_options), NULL, 0 }
 
-/* Runs a bound method. Allocates nothing, takes no lock, makes no system call (other than to wake
- * and await threads). Runs under round-to-nearest and the session's denormal mode, and restores the
+/* Runs a bound method. All its buffers must be set, and no output may overlap another buffer: looked
+ * at by the first run after a buffer has changed, before anything is written; O(n log n) in the
+ * number of buffers. Allocates nothing, takes no lock, makes no system call (other than to wake and
+ * await threads). Runs under round-to-nearest and the session's denormal mode, and restores the
  * caller's floating-point state. After a failed, cancelled or late run the outputs and the states
  * that the method writes are undefined; the session is usable. */
 FLOE_API floe_status floe_session_run(floe_session* session, uint32_t method,

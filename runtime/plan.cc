@@ -1,5 +1,6 @@
 #include "runtime/plan.h"
 
+#include "format/sort.h"
 #include "runtime/plan_builder.h"
 
 namespace floe::runtime {
@@ -39,17 +40,49 @@ void Plan::Destroy() {
 }
 
 void Plan::SetIo(uint32_t i, void* data) {
+  io_checked_ = false;
   io_[i].data = data;
   for (uint32_t p = io_[i].first_patch; p != kNoIndex; p = patches_[p].next) {
     *patches_[p].slot = data;
   }
 }
 
-uint32_t Plan::FirstUnset() const {
+Status Plan::CheckIo() {
+  if (io_checked_) return OkStatus();
+  uint32_t count = 0;
   for (uint32_t i = 0; i < input_count_ + output_count_; ++i) {
-    if (io_[i].data == nullptr && io_[i].bytes != 0) return i;
+    if (io_[i].bytes == 0) continue;  // An empty tensor has no memory to share.
+    if (io_[i].data == nullptr) {
+      return Error(Code::kFailedPrecondition,
+                   i < input_count_ ? Rule::kBindMissing : Rule::kBindBytes)
+          .ForValue(io_[i].value);
+    }
+    io_order_[count++] = i;
   }
-  return kNoIndex;
+  // In the order of their addresses, a buffer overlaps an earlier one if it begins before the
+  // furthest end so far. Inputs may overlap each other: they look at the outputs' ends only.
+  SortIndices(io_order_, count, io_, [](const void* io, uint32_t a, uint32_t b) {
+    const auto* slots = static_cast<const IoSlot*>(io);
+    return reinterpret_cast<uintptr_t>(slots[a].data) < reinterpret_cast<uintptr_t>(slots[b].data);
+  });
+  struct {
+    uintptr_t end = 0;
+    uint32_t value = kNoIndex;
+  } furthest, furthest_output;
+  for (uint32_t k = 0; k < count; ++k) {
+    const IoSlot& slot = io_[io_order_[k]];
+    const bool is_output = io_order_[k] >= input_count_;
+    const auto begin = reinterpret_cast<uintptr_t>(slot.data);
+    const auto& other = is_output ? furthest : furthest_output;
+    if (other.end > begin) {
+      return Error(Code::kInvalidArgument, Rule::kBindOverlap, 0, other.value).ForValue(slot.value);
+    }
+    const uintptr_t end = begin + static_cast<uintptr_t>(slot.bytes);
+    if (end > furthest.end) furthest = {end, slot.value};
+    if (is_output && end > furthest_output.end) furthest_output = {end, slot.value};
+  }
+  io_checked_ = true;
+  return OkStatus();
 }
 
 Status Plan::Make(const PlanRequest& request, Plan** plan) {

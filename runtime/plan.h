@@ -106,8 +106,10 @@ class Plan {
   const IoSlot& output(uint32_t i) const { return io_[input_count_ + i]; }
   void SetInput(uint32_t i, const void* data) { SetIo(i, const_cast<void*>(data)); }
   void SetOutput(uint32_t i, void* data) { SetIo(input_count_ + i, data); }
-  // Position of the first input (then output) whose buffer is not set; kNoIndex if all are.
-  uint32_t FirstUnset() const;
+  // Are all buffers set, and does no output overlap an input or another output? kBindMissing,
+  // kBindBytes or kBindOverlap (`got` is the other value). Looks again only after a buffer has
+  // changed: O(n log n) then, else O(1).
+  Status CheckIo();
 
   const ProgramView& view() const { return *view_; }
   const BlockDef& root() const { return view_->blocks[view_->methods[method_].block]; }
@@ -170,6 +172,8 @@ class Plan {
   StepReport* reports_ = nullptr;
   int64_t* state_offsets_ = nullptr;  // Of each instruction's kernel state, in tables_.
   IoSlot* io_ = nullptr;
+  uint32_t* io_order_ = nullptr;  // Room for CheckIo to sort them.
+  bool io_checked_ = false;
   Patch* patches_ = nullptr;
   uint32_t patch_count_ = 0;
 

@@ -100,6 +100,7 @@ void PlanBuilder::Layout(Bump* bump, Plan* plan) const {
   bump->Take(&plan->reports_, instructions);
   bump->Take(&plan->state_offsets_, instructions);
   bump->Take(&plan->io_, draft_.input_count_ + size_t{draft_.output_count_});
+  bump->Take(&plan->io_order_, draft_.input_count_ + size_t{draft_.output_count_});
   bump->Take(&plan->patches_, uses_of_io_);
 }
 

@@ -228,13 +228,7 @@ Status Session::Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns
   FLOE_RETURN_IF_ERROR(CheckMethod(method));
   Bound& bound = bound_[method];
   if (bound.plan == nullptr) return NotBound();
-  if (const uint32_t i = bound.plan->FirstUnset(); i != kNoIndex) {
-    const uint32_t inputs = bound.plan->input_count();
-    return i < inputs ? Error(Code::kFailedPrecondition, Rule::kBindMissing)
-                            .ForValue(bound.plan->input(i).value)
-                      : Error(Code::kFailedPrecondition, Rule::kBindBytes)
-                            .ForValue(bound.plan->output(i - inputs).value);
-  }
+  FLOE_RETURN_IF_ERROR(bound.plan->CheckIo());
   RunContext context;
   context.plan = bound.plan;
   context.workers = &workers_;

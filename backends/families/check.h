@@ -10,7 +10,7 @@
 
 namespace floe::families {
 
-constexpr Status Bad(Rule rule, int64_t expected = 0, int64_t got = 0) {
+inline Status Bad(Rule rule, int64_t expected = 0, int64_t got = 0) {
   return Error(Code::kInvalidFile, rule, expected, got);
 }
 

@@ -1,6 +1,13 @@
 // Shapes, dtypes and buffers that do not fit are refused by name, and refusing changes nothing.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "tests/format/sample_programs.h"
 #include "tests/runtime/support.h"
 
@@ -132,6 +139,126 @@ TEST_F(BindErrors, ARefusedBindLeavesTheEarlierOneInForce) {
   EXPECT_EQ(ReadOutput<float>(session_, 0), a);
   EXPECT_EQ(ReadOutput<float>(session_, 1), b);
   EXPECT_EQ(ReadOutput<int64_t>(session_, 2), c);
+}
+
+// The inputs and outputs of ShapesProgram with N = 2, T = 4, placed in one piece of memory.
+class BufferOverlap : public BindErrors {
+ protected:
+  static constexpr size_t kBuffers = 6;
+  static constexpr const char* kNames[kBuffers] = {"a", "b", "c", "a2", "b2", "c2"};
+  static constexpr size_t kBytes[kBuffers] = {32, 108, 16, 32, 108, 16};
+  static bool IsOutput(size_t i) { return i >= 3; }
+
+  BufferOverlap() { EXPECT_FLOE_OK(Bind({{2, 4}, {9, 3}, {2}})); }
+
+  Outcome Place(size_t i, size_t offset) {
+    offset_[i] = offset;
+    char* data = memory_ + offset;
+    const auto position = static_cast<uint32_t>(i % 3);
+    return IsOutput(i) ? session_.SetOutput(position, data, kBytes[i])
+                       : session_.SetInput(position, data, kBytes[i]);
+  }
+  // By comparing every two of them.
+  bool Overlap(size_t i, size_t k) const {
+    return offset_[i] < offset_[k] + kBytes[k] && offset_[k] < offset_[i] + kBytes[i];
+  }
+  std::vector<std::pair<size_t, size_t>> ForbiddenPairs() const {
+    std::vector<std::pair<size_t, size_t>> pairs;
+    for (size_t i = 0; i < kBuffers; ++i) {
+      for (size_t k = i + 1; k < kBuffers; ++k) {
+        if (IsOutput(k) && Overlap(i, k)) pairs.emplace_back(i, k);
+      }
+    }
+    return pairs;
+  }
+  // Runs, and expects what the placement allows.
+  void ExpectVerdict() {
+    const auto forbidden = ForbiddenPairs();
+    const std::vector<char> before(memory_, memory_ + sizeof(memory_));
+    const Outcome o = session_.Run();
+    ASSERT_EQ(o.ok(), forbidden.empty()) << o.Message();
+    if (o.ok()) return;
+    EXPECT_EQ(o.code(), FLOE_INVALID_ARGUMENT);
+    const std::string message = o.Message();
+    EXPECT_TRUE(std::any_of(forbidden.begin(), forbidden.end(), [&](const auto& pair) {
+      return message.find(std::string("'") + kNames[pair.first] + "'") != std::string::npos &&
+             message.find(std::string("'") + kNames[pair.second] + "'") != std::string::npos;
+    })) << message;
+    EXPECT_EQ(std::memcmp(before.data(), memory_, before.size()), 0) << "it ran all the same";
+  }
+
+  alignas(64) char memory_[1024] = {};
+  size_t offset_[kBuffers] = {};
+};
+
+TEST_F(BufferOverlap, AnOutputMustNotTouchAnotherBuffer) {
+  for (size_t i = 0; i < kBuffers; ++i) ASSERT_FLOE_OK(Place(i, 160 * i));
+  ExpectVerdict();
+  struct Move {
+    size_t buffer, to;
+    bool allowed;
+  };
+  const Move moves[] = {
+      {3, 0, false},                                // a2 on a.
+      {3, 160 + 104, false},                        // The last bytes of b.
+      {3, 160 + 108, true},                         // Right behind b.
+      {4, 200, false},                              // Into b, around a2.
+      {4, 512, true},        {5, 512 + 96, false},  // The end of b2.
+      {5, 640, true},        {0, 160, true},        // Inputs may share memory, ...
+      {2, 168, true},        {1, 640, false},       // ... but not with an output.
+      {1, 0, true},          {5, 8, false},
+  };
+  for (const Move& move : moves) {
+    const size_t back = offset_[move.buffer];
+    ASSERT_FLOE_OK(Place(move.buffer, move.to));
+    EXPECT_EQ(ForbiddenPairs().empty(), move.allowed) << kNames[move.buffer] << " " << move.to;
+    ExpectVerdict();
+    if (!move.allowed) ASSERT_FLOE_OK(Place(move.buffer, back));
+    ExpectVerdict();
+  }
+}
+
+TEST_F(BufferOverlap, EveryOverlapIsFoundAndNothingElse) {
+  std::mt19937 random(23);
+  int allowed = 0;
+  for (int round = 0; round < 3000; ++round) {
+    for (size_t i = 0; i < kBuffers; ++i) {
+      ASSERT_FLOE_OK(Place(i, 8 * (random() % ((sizeof(memory_) - kBytes[i]) / 8))));
+    }
+    allowed += ForbiddenPairs().empty() ? 1 : 0;
+    ExpectVerdict();
+    if (HasFailure()) break;
+  }
+  EXPECT_GT(allowed, 100);
+  EXPECT_LT(allowed, 2900);
+}
+
+// Between two calls the buffers overlap; only what a run finds counts.
+TEST_F(BufferOverlap, BuffersMayBeExchangedOneByOne) {
+  for (size_t i = 0; i < kBuffers; ++i) ASSERT_FLOE_OK(Place(i, 128 * i));
+  for (int step = 0; step < 4; ++step) {
+    ASSERT_FLOE_OK(session_.Run());
+    const size_t input = offset_[0];
+    ASSERT_FLOE_OK(Place(0, offset_[3]));
+    ASSERT_FLOE_OK(Place(3, input));
+  }
+}
+
+TEST(BufferOverlapOfEmptyTensors, IsNone) {
+  ProgramBuilder b;
+  const uint32_t n = b.AddSymbol("N", 0, 8);
+  const uint32_t x = b.AddInput("x", DType::kF32, {Dim::Of(n)});
+  const uint32_t y = b.AddOutput("y", DType::kF32, {Dim::Of(n)});
+  b.AddMethod("main", {x}, {y}, [&] { b.AddInstruction(KernelId::kCopy, {x}, {y}, {}, {}, "c"); });
+  const Model model = OpenProgram(b.Build());
+  Session session = MakeSession(model);
+  std::vector<float> buffer(8);
+  ASSERT_FLOE_OK(session.Bind({TensorOf(buffer.data(), {0})}));
+  ASSERT_FLOE_OK(session.SetOutput(0, buffer.data(), 0));
+  EXPECT_FLOE_OK(session.Run());
+  ASSERT_FLOE_OK(session.Bind({TensorOf(buffer.data(), {8})}));
+  ASSERT_FLOE_OK(session.SetOutput(0, buffer.data(), 32));
+  EXPECT_EQ(session.Run().code(), FLOE_INVALID_ARGUMENT);
 }
 
 TEST(OpenErrors, BackendsAndFilesAreNamed) {
