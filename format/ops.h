@@ -26,6 +26,8 @@ enum class ReduceKind : uint8_t {
   kSumSquare,
 };
 enum class PadMode : uint8_t { kConstant, kReflect, kEdge, kWrap };
+enum class GridMode : uint8_t { kBilinear, kNearest, kBicubic };
+enum class GridPadding : uint8_t { kZeros, kBorder, kReflection };
 enum class ScatterReduction : uint8_t { kNone, kAdd, kMul, kMax, kMin };
 
 struct OpInfoRow {

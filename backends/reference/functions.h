@@ -1,11 +1,30 @@
-// Scalar functions in double that ops and the pointwise bytecode share. At infinities they give
-// what their formulas give in IEEE arithmetic: silu(-inf) = -inf * 0 = NaN, as in numpy.
+// Scalar functions that ops and the pointwise bytecode share, in double where nothing else is said.
+// At infinities they give what their formulas give in IEEE arithmetic: silu(-inf) = -inf * 0 = NaN,
+// as in numpy.
 #ifndef FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
 #define FLOE_BACKENDS_REFERENCE_FUNCTIONS_H_
 
 #include <cmath>
+#include <cstdint>
+#include <type_traits>
 
 namespace floe::reference {
+
+// Sums and products; those of integers wrap.
+template <class C>
+inline C Plus(C a, C b) {
+  if constexpr (std::is_floating_point_v<C>)
+    return a + b;
+  else
+    return static_cast<C>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+template <class C>
+inline C Times(C a, C b) {
+  if constexpr (std::is_floating_point_v<C>)
+    return a * b;
+  else
+    return static_cast<C>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
 
 // NaN if either is.
 inline double MinOf(double a, double b) { return a != a || a < b ? a : b; }

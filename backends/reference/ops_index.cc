@@ -1,5 +1,6 @@
-// Gathers and scatters. Indices are i32 or i64; a negative one counts from the end of its axis; any
-// other that lies outside fails the run with kRunIndex before anything is read or written with it.
+// Gathers, scatters and nonzero. Indices are i32 or i64; a negative one counts from the end of its
+// axis; any other that lies outside fails the run with kRunIndex before anything is read or written
+// with it.
 #include <algorithm>
 #include <cstring>
 
@@ -306,6 +307,71 @@ Rule RunScatterNd(const RunArgs& a) {
       Combine(x.dtype, reduction, a.outputs[0], at + k, a.inputs[2], i * tuples.run + k);
     }
   }
+  return Rule::kNone;
+}
+
+// --- masked_scatter ------------------------------------------------------------------------------
+
+Status CheckMaskedScatter(const CheckArgs& a) {
+  FLOE_RETURN_IF_ERROR(NoAttrs(a));
+  FLOE_RETURN_IF_ERROR(InputIs(a, 1, DType::kBool));
+  FLOE_RETURN_IF_ERROR(InputIs(a, 2, a.in(0).dtype));
+  FLOE_RETURN_IF_ERROR(LikeInput(a, kAnyDType));
+  FLOE_RETURN_IF_ERROR(BroadcastsTo(a, 1, 1, a.out(), false));
+  AllowInPlace(a, 0, 1);
+  return OkStatus();
+}
+
+Rule RunMaskedScatter(const RunArgs& a) {
+  const TensorInfo& y = a.out();
+  const int64_t count = Count(y), size = Size(y), available = Count(a.in(2));
+  CopyInput(a);
+  Reader mask = Reader::Broadcast(a.in(1), a.inputs[1], y.dims, y.rank);
+  int64_t next = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t chosen;
+    mask.Next(1, &chosen);
+    if (chosen == 0) continue;
+    if (next == available) return Rule::kRunIndex;
+    std::memcpy(At(a.outputs[0], i, size), At(a.inputs[2], next++, size),
+                static_cast<size_t>(size));
+  }
+  return Rule::kNone;
+}
+
+// --- nonzero_static ------------------------------------------------------------------------------
+
+// NaN is not zero.
+Status CheckNonzeroStatic(const CheckArgs& a) {
+  AttrReader attrs = a.attrs();
+  const int64_t size = attrs.Int();
+  (void)attrs.Int();
+  if (!attrs.Done() || size < 0) return BadAttr(0, size);
+  FLOE_RETURN_IF_ERROR(OutputIs(a, 0, DType::kI64));
+  const int64_t dims[] = {size, a.in(0).rank};
+  return OutputDims(a, 0, dims);
+}
+
+Rule RunNonzeroStatic(const RunArgs& a) {
+  AttrReader attrs = a.attrs();
+  const int64_t size = attrs.Int();
+  const int64_t fill = attrs.Int();
+  const TensorInfo& x = a.in(0);
+  auto* out = static_cast<int64_t*>(a.outputs[0]);
+  const int64_t count = Count(x);
+  int64_t found = 0;
+  WithCompute(x.dtype, [&](auto zero) {
+    using C = decltype(zero);
+    for (int64_t i = 0; i < count && found < size; ++i) {
+      if (LoadOne<C>(x.dtype, a.inputs[0], i) == 0) continue;
+      int64_t rest = i;
+      for (int axis = x.rank; axis-- > 0; rest /= x.dims[axis]) {
+        out[found * x.rank + axis] = rest % x.dims[axis];
+      }
+      ++found;
+    }
+  });
+  std::fill(out + found * x.rank, out + size * x.rank, fill);
   return Rule::kNone;
 }
 

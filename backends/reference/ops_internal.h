@@ -148,8 +148,15 @@ FLOE_REFERENCE_OP(Region)
 // ops_reduce.cc
 FLOE_REFERENCE_OP(Reduce)
 FLOE_REFERENCE_OP(ArgReduce)
-FLOE_REFERENCE_OP(CumSum)
 FLOE_REFERENCE_OP(Softmax)
+// ops_scan.cc
+FLOE_REFERENCE_OP(Scan)
+FLOE_REFERENCE_OP(CumExtreme)
+FLOE_REFERENCE_OP(LogCumSumExp)
+// ops_sort.cc
+FLOE_REFERENCE_OP(Sort)
+FLOE_REFERENCE_OP(TopK)
+FLOE_REFERENCE_OP(SearchSorted)
 // ops_movement.cc
 FLOE_REFERENCE_OP(Reshape)
 FLOE_REFERENCE_OP(Transpose)
@@ -172,6 +179,8 @@ FLOE_REFERENCE_OP(GatherElements)
 FLOE_REFERENCE_OP(GatherNd)
 FLOE_REFERENCE_OP(ScatterElements)
 FLOE_REFERENCE_OP(ScatterNd)
+FLOE_REFERENCE_OP(MaskedScatter)
+FLOE_REFERENCE_OP(NonzeroStatic)
 // ops_linear.cc
 FLOE_REFERENCE_OP(MatMul)
 FLOE_REFERENCE_OP(Gemm)
@@ -189,6 +198,11 @@ FLOE_REFERENCE_OP(Lrn)
 // ops_pool.cc
 FLOE_REFERENCE_OP(MaxPool)
 FLOE_REFERENCE_OP(AvgPool)
+// ops_sample.cc
+FLOE_REFERENCE_OP(GridSample)
+// ops_columns.cc
+FLOE_REFERENCE_OP(Im2Col)
+FLOE_REFERENCE_OP(Col2Im)
 // ops_recurrent.cc
 FLOE_REFERENCE_OP(Lstm)
 FLOE_REFERENCE_OP(Gru)

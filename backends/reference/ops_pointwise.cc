@@ -6,6 +6,7 @@
 #include "backends/reference/functions.h"
 #include "backends/reference/ops_internal.h"
 #include "backends/reference/pointwise.h"
+#include "backends/reference/special.h"
 
 namespace floe::reference {
 namespace {
@@ -128,6 +129,24 @@ constexpr auto kMod = [](auto a, auto b, Params p) {
     return a % b;
   }
 };
+// Towards minus infinity. Floats: as Python's //, the quotient that fits the remainder of kMod.
+constexpr auto kFloorDiv = [](auto a, auto b, Params p) {
+  using T = decltype(a);
+  if constexpr (kReal<T>) {
+    if (b == 0) return a / b;
+    const T rest = std::fmod(a, b);
+    const T exact = (a - rest) / b - (rest != 0 && (rest < 0) != (b < 0) ? 1 : 0);
+    if (exact == 0) return std::copysign(T{0}, a / b);
+    const T low = std::floor(exact);
+    return exact - low > 0.5 ? low + 1 : low;
+  } else if constexpr (std::is_signed_v<T>) {
+    if (b == -1) return kNeg(a, b, p);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+  } else {
+    return a / b;
+  }
+};
+constexpr auto kHypot = [](double a, double b, Params) { return std::hypot(a, b); };
 constexpr auto kMinimum = [](auto a, auto b, Params) {
   if constexpr (kReal<decltype(a)>)
     return MinOf(a, b);
@@ -213,7 +232,9 @@ constexpr Row kRows[] = {
     Numbers<kMod>(OpId::kMod, 2, kNumbers, Result::kSame, "b", true),
     Numbers<kMinimum>(OpId::kMinimum, 2, kAnyDType, Result::kSame),
     Numbers<kMaximum>(OpId::kMaximum, 2, kAnyDType, Result::kSame),
+    Numbers<kFloorDiv>(OpId::kFloorDiv, 2, kNumbers, Result::kSame, "", true),
     Float2<kAtan2>(OpId::kAtan2),
+    Float2<kHypot>(OpId::kHypot),
     Numbers<kEqual>(OpId::kEqual, 2, kAnyDType, Result::kBool),
     Numbers<kNotEqual>(OpId::kNotEqual, 2, kAnyDType, Result::kBool),
     Numbers<kLess>(OpId::kLess, 2, kAnyDType, Result::kBool),
@@ -250,6 +271,17 @@ constexpr Row kRows[] = {
     FLOE_FLOAT(Acosh, std::acosh(x)),
     FLOE_FLOAT(Atanh, std::atanh(x)),
     FLOE_FLOAT(Erf, std::erf(x)),
+    FLOE_FLOAT(Log1p, std::log1p(x)),
+    FLOE_FLOAT(Expm1, std::expm1(x)),
+    FLOE_FLOAT(Log2, std::log2(x)),
+    FLOE_FLOAT(Log10, std::log10(x)),
+    FLOE_FLOAT(Exp2, std::exp2(x)),
+    FLOE_FLOAT(Erfc, std::erfc(x)),
+    FLOE_FLOAT(ErfInv, InverseErf(x)),
+    FLOE_FLOAT(LGamma, LogGamma(x)),
+    FLOE_FLOAT(Digamma, Digamma(x)),
+    FLOE_FLOAT(BesselI0, BesselI0(x)),
+    FLOE_FLOAT(Trunc, std::trunc(x)),
     FLOE_FLOAT(Ceil, std::ceil(x)),
     FLOE_FLOAT(Floor, std::floor(x)),
     FLOE_FLOAT(Round, std::nearbyint(x)),

@@ -1,4 +1,4 @@
-// Reductions, scans and softmax.
+// Reductions and softmax.
 #include <algorithm>
 #include <limits>
 
@@ -48,22 +48,6 @@ C Extreme(DType t, bool least) {
       }
     });
   }
-}
-
-// Sums wrap for integers.
-template <class C>
-C Plus(C a, C b) {
-  if constexpr (std::is_floating_point_v<C>)
-    return a + b;
-  else
-    return static_cast<C>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
-template <class C>
-C Times(C a, C b) {
-  if constexpr (std::is_floating_point_v<C>)
-    return a * b;
-  else
-    return static_cast<C>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
 
 template <class C>
@@ -276,45 +260,6 @@ Rule RunArgReduce(const RunArgs& a) {
         }
       });
       out[lane] = at;
-    }
-    return Rule::kNone;
-  });
-}
-
-// --- cumsum --------------------------------------------------------------------------------------
-
-Status CheckCumSum(const CheckArgs& a) {
-  AttrReader attrs = a.attrs();
-  int axis;
-  const int64_t axis_word = attrs.Int();
-  const int64_t exclusive = attrs.Int();
-  const int64_t reverse = attrs.Int();
-  if (!attrs.Done() || exclusive < 0 || exclusive > 1 || reverse < 0 || reverse > 1 ||
-      !NormalizeAxis(axis_word, a.in(0).rank, &axis)) {
-    return BadAttr();
-  }
-  return LikeInput(a, kNumbers);
-}
-
-Rule RunCumSum(const RunArgs& a) {
-  AttrReader attrs = a.attrs();
-  int axis = 0;
-  (void)NormalizeAxis(attrs.Int(), a.in(0).rank, &axis);
-  const bool exclusive = attrs.Int() != 0;
-  const bool reverse = attrs.Int() != 0;
-  const AxisView v = ViewAt(a.in(0), axis);
-  const DType t = a.in(0).dtype;
-  return WithCompute(t, [&](auto zero) {
-    using C = decltype(zero);
-    for (int64_t lane = 0; lane < v.outer * v.inner; ++lane) {
-      const int64_t start = lane / v.inner * v.length * v.inner + lane % v.inner;
-      C sum = 0;
-      for (int64_t i = 0; i < v.length; ++i) {
-        const int64_t at = start + (reverse ? v.length - 1 - i : i) * v.inner;
-        const C next = Plus(sum, LoadOne<C>(t, a.inputs[0], at));
-        StoreOne<C>(t, a.outputs[0], at, exclusive ? sum : next);
-        sum = next;
-      }
     }
     return Rule::kNone;
   });

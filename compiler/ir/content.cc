@@ -84,6 +84,17 @@ MaybeDim Divide(const Folding& f, const Dim& a, const Dim& b) {
   return Dim::DivFloor(a, b.constant());
 }
 
+MaybeDim FloorDivide(const Dim& a, const Dim& b) {
+  if (b == Dim(0) || a == Dim(std::numeric_limits<int64_t>::min())) return std::nullopt;
+  if (MaybeDim exact = Dim::DivExact(a, b)) return exact;
+  if (!b.is_constant()) return std::nullopt;
+  if (a.is_constant() && b.constant() < 0) {
+    const int64_t quotient = a.constant() / b.constant();
+    return Dim(a.constant() > 0 ? quotient - 1 : quotient);  // There is a remainder.
+  }
+  return Dim::DivFloor(a, b.constant());
+}
+
 MaybeDim Modulo(const Folding& f, const Dim& a, const Dim& b) {
   if (f.Min(a) < 0 || f.Min(b) <= 0) return std::nullopt;
   if (a.is_constant() && b.is_constant()) return Dim(a.constant() % b.constant());
@@ -143,6 +154,8 @@ MaybeDim BinaryElement(const Folding& f, const Dim& a, const Dim& b) {
       return Dim::Mul(a, b);
     case OpId::kDiv:
       return Divide(f, a, b);
+    case OpId::kFloorDiv:
+      return FloorDivide(a, b);
     case OpId::kMod:
       return Modulo(f, a, b);
     case OpId::kMinimum:
@@ -332,6 +345,7 @@ MaybeContent Fold(const Folding& f) {
     case OpId::kGreaterEqual:
     case OpId::kLogicalAnd:
     case OpId::kLogicalOr:
+    case OpId::kFloorDiv:
       return Binary(f);
     case OpId::kNeg:
     case OpId::kAbs:

@@ -1,4 +1,4 @@
-// Shape rules of matrix products, convolutions and pooling.
+// Shape rules of matrix products, convolutions, pooling and what else reads windows.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -181,10 +181,84 @@ absl::Status Pool(const Inference& n) {
   return n.Set(0, n.dtype(0), std::move(shape));
 }
 
+// Windows over an image: how many elements each has, and how many there are.
+struct Columns {
+  int64_t taps;
+  Dim positions;
+};
+
+absl::StatusOr<Columns> ColumnsOf(const Inference& n, const Shape& spatial) {
+  FLOE_TRY(NeedSpatialCounts(n, spatial.size()));
+  FLOE_TRY(n.NeedCount("kernel", spatial.size()));
+  Dim taps(1), positions(1);
+  for (size_t i = 0; i < spatial.size(); ++i) {
+    FLOE_TRY_ASSIGN(const Window window, WindowOf(n, i, n.node.Ints("kernel")[i]));
+    FLOE_TRY_ASSIGN(const Dim count, WindowCount(n, spatial[i], window, false));
+    const std::optional<Dim> t = Dim::Mul(taps, window.kernel);
+    const std::optional<Dim> p = Dim::Mul(positions, count);
+    if (!t || !p) return n.Fail("the number of windows is no affine size or too large");
+    taps = *t;
+    positions = *p;
+  }
+  return Columns{taps.constant(), positions};
+}
+
+absl::Status Im2Col(const Inference& n) {
+  if (n.rank(0) < 3) return n.Fail("x has a rank below 3");
+  const Shape& x = n.shape(0);
+  FLOE_TRY_ASSIGN(const Columns c, ColumnsOf(n, Shape(x.begin() + 2, x.end())));
+  const std::optional<Dim> rows = Dim::Mul(x[1], c.taps);
+  if (!rows) return n.Fail("the result is too large");
+  return n.Set(0, n.dtype(0), {x[0], *rows, c.positions});
+}
+
+absl::Status Col2Im(const Inference& n) {
+  FLOE_TRY(n.NeedRank(0, 3));
+  const std::vector<int64_t>& image = n.node.Ints("image");
+  if (image.empty()) return n.Fail("image has no axis");
+  FLOE_TRY_ASSIGN(const Columns c, ColumnsOf(n, Shape(image.begin(), image.end())));
+  const Shape& x = n.shape(0);
+  const std::optional<Dim> channels = Dim::DivExact(x[1], c.taps);
+  if (!channels || x[2] != c.positions) {
+    return n.Fail(absl::StrFormat("x is no [N, channels * %d, %s]", c.taps,
+                                  c.positions.ToString(n.graph.symbols)));
+  }
+  Shape shape = {x[0], *channels};
+  shape.insert(shape.end(), image.begin(), image.end());
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+absl::Status GridSample(const Inference& n) {
+  constexpr size_t kLeast = 3, kMost = 5;
+  const Shape &x = n.shape(0), &grid = n.shape(1);
+  if (x.size() < kLeast || x.size() > kMost) return n.Fail("x has a rank outside 3..5");
+  FLOE_TRY(n.NeedFloat(0));
+  FLOE_TRY(n.NeedFloat(1));
+  FLOE_TRY(n.NeedRank(1, x.size()));
+  if (n.node.Int("mode") < 0 || n.node.Int("mode") > static_cast<int64_t>(GridMode::kBicubic) ||
+      n.node.Int("padding") < 0 ||
+      n.node.Int("padding") > static_cast<int64_t>(GridPadding::kReflection)) {
+    return n.Fail("mode or padding is unknown");
+  }
+  if (grid[0] != x[0] || grid.back() != Dim(static_cast<int64_t>(x.size()) - 2)) {
+    return n.Fail(absl::StrFormat("the grid is no [%s, ..., %d]", x[0].ToString(n.graph.symbols),
+                                  x.size() - 2));
+  }
+  Shape shape = {x[0], x[1]};
+  shape.insert(shape.end(), grid.begin() + 1, grid.end() - 1);
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
 constexpr ShapeRuleRow kRows[] = {
-    {OpId::kMatMul, MatMul}, {OpId::kGemm, Gemm},
-    {OpId::kConv, Conv},     {OpId::kConvTranspose, ConvTranspose},
-    {OpId::kMaxPool, Pool},  {OpId::kAvgPool, Pool},
+    {OpId::kMatMul, MatMul},
+    {OpId::kGemm, Gemm},
+    {OpId::kConv, Conv},
+    {OpId::kConvTranspose, ConvTranspose},
+    {OpId::kMaxPool, Pool},
+    {OpId::kAvgPool, Pool},
+    {OpId::kIm2Col, Im2Col},
+    {OpId::kCol2Im, Col2Im},
+    {OpId::kGridSample, GridSample},
 };
 
 }  // namespace

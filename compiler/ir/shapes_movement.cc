@@ -193,6 +193,20 @@ absl::Status ScatterNd(const Inference& n) {
   return Same(n);
 }
 
+absl::Status MaskedScatter(const Inference& n) {
+  if (n.dtype(1) != DType::kBool) return n.Fail("the mask is not bool");
+  if (n.dtype(2) != n.dtype(0)) return n.Fail("the source has another dtype than x");
+  absl::StatusOr<Shape> both = BroadcastShapes(n.graph, n.shape(0), n.shape(1));
+  if (!both.ok() || *both != n.shape(0)) return n.Fail("the mask does not broadcast to x");
+  return Same(n);
+}
+
+absl::Status NonzeroStatic(const Inference& n) {
+  const int64_t size = n.node.Int("size");
+  if (size < 0) return n.Fail(absl::StrFormat("size is %d", size));
+  return n.Set(0, DType::kI64, {size, static_cast<int64_t>(n.rank(0))});
+}
+
 absl::Status Tile(const Inference& n) {
   FLOE_TRY(n.NeedCount("repeats", n.rank(0)));
   Shape shape = n.shape(0);
@@ -290,6 +304,8 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kGatherNd, GatherNd},
     {OpId::kScatterElements, ScatterElements},
     {OpId::kScatterNd, ScatterNd},
+    {OpId::kMaskedScatter, MaskedScatter},
+    {OpId::kNonzeroStatic, NonzeroStatic},
     {OpId::kTile, Tile},
     {OpId::kShapeOf, ShapeOf},
     {OpId::kDimsOf, DimsOf},

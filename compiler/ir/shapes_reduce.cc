@@ -1,4 +1,4 @@
-// Shape rules of reductions and scans.
+// Shape rules of reductions, scans and sorting.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -45,6 +45,46 @@ absl::Status Scan(const Inference& n) {
   return n.Set(0, n.dtype(0), n.shape(0));
 }
 
+absl::Status FloatScan(const Inference& n) {
+  FLOE_TRY(n.NeedFloat(0));
+  return Scan(n);
+}
+
+// Values and their indices.
+absl::Status WithIndices(const Inference& n) {
+  FLOE_TRY(n.Set(1, DType::kI64, n.shape(0)));
+  return Scan(n);
+}
+
+absl::Status TopK(const Inference& n) {
+  const int64_t axis = n.node.Int("axis");
+  FLOE_TRY(n.NeedAxis(axis, n.rank(0)));
+  Shape shape = n.shape(0);
+  Dim& length = shape[static_cast<size_t>(axis)];
+  const int64_t k = n.node.Int("k");
+  if (k < 0 || k > length.Min(n.graph.symbols)) {
+    return n.Fail(absl::StrFormat("k is %d, axis %d has %s elements", k, axis,
+                                  length.ToString(n.graph.symbols)));
+  }
+  length = k;
+  FLOE_TRY(n.Set(1, DType::kI64, shape));
+  return n.Set(0, n.dtype(0), std::move(shape));
+}
+
+absl::Status SearchSorted(const Inference& n) {
+  if (n.dtype(0) != n.dtype(1)) return n.Fail("operands have two dtypes");
+  if (n.rank(0) < 1) return n.Fail("the sequence is a scalar");
+  if (n.rank(0) > 1) {
+    FLOE_TRY(n.NeedRank(1, n.rank(0)));
+    for (size_t i = 0; i + 1 < n.rank(0); ++i) {
+      if (n.shape(0)[i] != n.shape(1)[i]) {
+        return n.Fail(absl::StrFormat("the sequences and the values differ on axis %d", i));
+      }
+    }
+  }
+  return n.Set(0, DType::kI64, n.shape(1));
+}
+
 absl::Status Softmax(const Inference& n) {
   FLOE_TRY(n.NeedFloat(0));
   FLOE_TRY(n.NeedAxis(n.node.Int("axis"), n.rank(0)));
@@ -59,8 +99,18 @@ absl::Status Softmax(const Inference& n) {
 }
 
 constexpr ShapeRuleRow kRows[] = {
-    {OpId::kReduce, Reduce},   {OpId::kArgReduce, ArgReduce}, {OpId::kCumSum, Scan},
-    {OpId::kSoftmax, Softmax}, {OpId::kLogSoftmax, Softmax},
+    {OpId::kReduce, Reduce},
+    {OpId::kArgReduce, ArgReduce},
+    {OpId::kCumSum, Scan},
+    {OpId::kCumProd, Scan},
+    {OpId::kCumMax, WithIndices},
+    {OpId::kCumMin, WithIndices},
+    {OpId::kLogCumSumExp, FloatScan},
+    {OpId::kSort, WithIndices},
+    {OpId::kTopK, TopK},
+    {OpId::kSearchSorted, SearchSorted},
+    {OpId::kSoftmax, Softmax},
+    {OpId::kLogSoftmax, Softmax},
 };
 
 }  // namespace

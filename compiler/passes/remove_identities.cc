@@ -166,7 +166,8 @@ absl::Status JoinMoves(ir::Graph& graph, ir::Node* node, bool* changed) {
 }
 
 bool Broadcasts(OpId op) {
-  return op <= OpId::kWhere && op != OpId::kPRelu;  // The table starts with these.
+  // The table starts with these.
+  return (op <= OpId::kWhere && op != OpId::kPRelu) || op == OpId::kFloorDiv || op == OpId::kHypot;
 }
 
 // An element-by-element op broadcasts by itself: it need not read an Expand.

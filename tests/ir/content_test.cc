@@ -28,6 +28,12 @@ const Case kCases[] = {
      "{fmod=0}",
      "[1,1]"},
     {"%y = div(%v, %two)", "[2,0,3]"},
+    {"%y = floor_div(%v, %two)", "[2,-1,3]"},
+    {"%m = neg(%four) %y = floor_div(%v, %m)", "[-1,0,-2]"},
+    {"%s = shape_of(%x) {start=0, end=2} %t = mul(%s, %two) %u = sub(%t, %four) %w = sub(%u, %one) "
+     "%y = floor_div(%w, %two)",
+     "[N-3,T-3]"},
+    {"%s = shape_of(%x) {start=0, end=2} %y = floor_div(%s, %two)", "?"},
     {"%s = shape_of(%x) {start=0, end=2} %y = sub(%s, %one)", "[N-1,T-1]"},
     {"%s = shape_of(%x) {start=0, end=2} %y = equal(%s, %minus)", "[0,0]"},
     {"%s = shape_of(%x) {start=0, end=2} %y = equal(%s, %one)", "?"},  // N may be 1.

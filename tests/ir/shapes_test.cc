@@ -140,6 +140,39 @@ const Case kCases[] = {
      "gru(%a, %b, %c) {hidden=3, direction=0, linear_before_reset=0}", "f32[T,1,N,3]"},
     {"f32[T,N,4] f32[1,9,4] f32[1,9,3]", "lstm(%a, %b, %c) {hidden=3, direction=0}",
      "!not [1,12,4]"},
+    {"f16[N,T]", "sort(%a) {axis=1, descending=0}", "f16[N,T]"},
+    {"f16[N,T]", "sort(%a) {axis=2, descending=0}", "!axis 2 is outside"},
+    {"f32[N,T]", "topk(%a) {k=2, axis=1, largest=1, sorted=1}", "f32[N,2]"},
+    {"f32[N,T]", "topk(%a) {k=3, axis=1, largest=1, sorted=1}", "!k is 3, axis 1 has T elements"},
+    {"f32[T] f32[N,3]", "searchsorted(%a, %b) {right=0}", "i64[N,3]"},
+    {"f32[N,5] f32[N,3]", "searchsorted(%a, %b) {right=0}", "i64[N,3]"},
+    {"f32[N,5] f32[T,3]", "searchsorted(%a, %b) {right=0}", "!differ on axis 0"},
+    {"f32[N,5] f64[N,3]", "searchsorted(%a, %b) {right=0}", "!two dtypes"},
+    {"i64[N,T]", "cumprod(%a) {axis=0, exclusive=0, reverse=1}", "i64[N,T]"},
+    {"bool[N,T]", "cummax(%a) {axis=1}", "bool[N,T]"},
+    {"i64[N,T]", "logcumsumexp(%a) {axis=1}", "!is i64, not a float"},
+    {"i64[N,1] i64[T]", "floor_div(%a, %b)", "i64[N,T]"},
+    {"i64[N]", "trunc(%a)", "!is i64, not a float"},
+    {"bool[N,T]", "nonzero_static(%a) {size=5, fill_value=-1}", "i64[5,2]"},
+    {"bool[N,T]", "nonzero_static(%a) {size=-5, fill_value=-1}", "!size is -5"},
+    {"i8[N,T] bool[T] i8[7]", "masked_scatter(%a, %b, %c)", "i8[N,T]"},
+    {"i8[N,T] bool[2,N,T] i8[7]", "masked_scatter(%a, %b, %c)", "!does not broadcast to x"},
+    {"f32[N,3,T,5] f32[N,2,T,2]", "grid_sample(%a, %b) {mode=0, padding=0, align_corners=0}",
+     "f32[N,3,2,T]"},
+    {"f32[N,3,T,5] f32[N,2,T,3]", "grid_sample(%a, %b) {mode=0, padding=0, align_corners=0}",
+     "!the grid is no [N, ..., 2]"},
+    {"f32[N,3,T,5] f32[N,2,T,2]", "grid_sample(%a, %b) {mode=3, padding=0, align_corners=0}",
+     "!mode or padding is unknown"},
+    {"f32[N,3,7,T]", "im2col(%a) {kernel=[2,3], strides=[2,1], pads=[0,1,0,1], dilations=[1,1]}",
+     "f32[N,18,3*T]"},
+    {"f32[1,3,N,T]", "im2col(%a) {kernel=[1,1], strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}",
+     "!no affine size"},
+    {"f32[N,12,6]",
+     "col2im(%a) {image=[4,3], kernel=[2,2], strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}",
+     "f32[N,3,4,3]"},
+    {"f32[N,12,7]",
+     "col2im(%a) {image=[4,3], kernel=[2,2], strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}",
+     "!x is no [N, channels * 4, 6]"},
     {"f32[N,3] i32[1]", "pointwise(%a, %b) { r0 = load 0; r1 = load 1; r0 = add r0 r1 }",
      "f32[N,3]"},
 };
@@ -168,6 +201,9 @@ TEST(Shapes, LaterResults) {
     %r = input f32[1,8,2]
     %s, %h, %c = lstm(%z, %w, %r) {hidden=2, direction=1}
     %i = input f32[N,2,4]
+    %v, %order = sort(%i) {axis=1, descending=1}
+    %best, %where = topk(%i) {k=2, axis=2, largest=1, sorted=1}
+    %m, %last = cummin(%i) {axis=1}
     %p, %at = max_pool(%i) {kernel=[2], strides=[2], pads=[0,0], dilations=[1], ceil_mode=0}
   })");
   const auto type = [&](const char* name) { return TypeToString(*graph, *graph->FindValue(name)); };
@@ -176,6 +212,9 @@ TEST(Shapes, LaterResults) {
   EXPECT_EQ(type("h"), "f32[1,N,2]");
   EXPECT_EQ(type("c"), "f32[1,N,2]");
   EXPECT_EQ(type("at"), "i64[N,2,2]");
+  EXPECT_EQ(type("order"), "i64[N,2,4]");
+  EXPECT_EQ(type("where"), "i64[N,2,2]");
+  EXPECT_EQ(type("last"), "i64[N,2,4]");
 }
 
 TEST(Shapes, MissingAttributesAreRefused) {

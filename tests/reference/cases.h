@@ -1,5 +1,5 @@
-// Reads cases.bin, which make_cases.py writes: ops with inputs, attributes and the outputs that an
-// independent implementation gives.
+// Reads cases.bin and torch_cases.bin, which make_cases.py and make_torch_cases.py write: ops with
+// inputs, attributes and the outputs that an independent implementation gives.
 //
 // Little endian. "FLOECAS1", u32 case count; a case: name and op (u16 length, bytes), f64 rtol, f64
 // atol, u8 attribute words, u8 code length, u8 inputs, u8 outputs, the words (i64), the code
@@ -91,6 +91,16 @@ class CaseReader {
   std::vector<char> data_;
   size_t at_ = 0;
 };
+
+// The cases of both files; empty if one cannot be read.
+inline std::vector<Case> AllCases() {
+  std::vector<Case> cases = CaseReader::ReadAll("tests/reference/cases.bin");
+  std::vector<Case> torch = CaseReader::ReadAll("tests/reference/torch_cases.bin");
+  if (cases.empty() || torch.empty()) return {};
+  cases.insert(cases.end(), std::make_move_iterator(torch.begin()),
+               std::make_move_iterator(torch.end()));
+  return cases;
+}
 
 }  // namespace floe::reference
 

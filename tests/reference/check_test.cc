@@ -308,6 +308,46 @@ std::vector<Invalid> Table() {
       {"no result",
        Rule::kInstructionResult,
        {OpId::kRnn, {F({2, 1, 1}), F({1, 1, 1}), F({1, 1, 1})}, {TensorInfo{}}, {1, 0, 0}, {}}},
+      // Sorting, scans, windows.
+      {"sort flag", attr, {OpId::kSort, {F({2})}, {F({2}), I({2})}, {0, 2}, {}}},
+      {"sort axis", attr, {OpId::kSort, {F({2})}, {F({2}), I({2})}, {1, 0}, {}}},
+      {"sort into nothing",
+       Rule::kInstructionResult,
+       {OpId::kSort, {F({2})}, {TensorInfo{}, TensorInfo{}}, {0, 0}, {}}},
+      {"sort to 32-bit indices",
+       dtype,
+       {OpId::kSort, {F({2})}, {F({2}), T(DType::kI32, {2})}, {0, 0}, {}}},
+      {"topk of too few", attr, {OpId::kTopK, {F({2})}, {F({3}), I({3})}, {3, 0, 1, 1}, {}}},
+      {"topk of -1", attr, {OpId::kTopK, {F({2})}, {F({2}), I({2})}, {-1, 0, 1, 1}, {}}},
+      {"topk to k + 1", shape, {OpId::kTopK, {F({4})}, {F({3}), I({3})}, {2, 0, 1, 1}, {}}},
+      {"search in a scalar", shape, {OpId::kSearchSorted, {F({}), F({2})}, {I({2})}, {0}, {}}},
+      {"search in other rows",
+       shape,
+       {OpId::kSearchSorted, {F({3, 5}), F({2, 4})}, {I({2, 4})}, {0}, {}}},
+      {"cummax axis", attr, {OpId::kCumMax, {F({2})}, {F({2}), I({2})}, {-2}, {}}},
+      {"logcumsumexp of integers", dtype, {OpId::kLogCumSumExp, {I({2})}, {I({2})}, {0}, {}}},
+      {"nonzero size", attr, {OpId::kNonzeroStatic, {F({2})}, {I({2, 1})}, {-1, 0}, {}}},
+      {"mask too wide",
+       shape,
+       {OpId::kMaskedScatter, {F({1}), T(DType::kBool, {2}), F({2})}, {F({1})}, {}, {}}},
+      {"grid mode",
+       attr,
+       {OpId::kGridSample, {F({1, 1, 2, 2}), F({1, 1, 1, 2})}, {F({1, 1, 1, 1})}, {3, 0, 0}, {}}},
+      {"grid of other images",
+       shape,
+       {OpId::kGridSample, {F({1, 1, 2, 2}), F({2, 1, 1, 2})}, {F({2, 1, 1, 1})}, {0, 0, 0}, {}}},
+      {"sample nothing",
+       shape,
+       {OpId::kGridSample, {F({1, 1, 0, 2}), F({1, 1, 1, 2})}, {F({1, 1, 1, 1})}, {0, 0, 0}, {}}},
+      {"columns of another kernel",
+       shape,
+       {OpId::kIm2Col, {F({1, 2, 5})}, {F({1, 6, 4})}, {1, 2, 1, 1, 2, 0, 0, 1, 1}, {}}},
+      {"image size",
+       shape,
+       {OpId::kCol2Im, {F({1, 4, 4})}, {F({1, 2, 6})}, {1, 5, 1, 2, 1, 1, 2, 0, 0, 1, 1}, {}}},
+      {"image kernel 0",
+       attr,
+       {OpId::kCol2Im, {F({1, 4, 4})}, {F({1, 2, 5})}, {1, 5, 1, 0, 1, 1, 2, 0, 0, 1, 1}, {}}},
       {"64-bit lengths",
        dtype,
        {OpId::kRnn,
@@ -346,7 +386,7 @@ bool FreeShape(const Case& c) {
 }
 
 TEST(CheckOp, RefusesEveryDamagedCase) {
-  const std::vector<Case> cases = CaseReader::ReadAll("tests/reference/cases.bin");
+  const std::vector<Case> cases = AllCases();
   ASSERT_FALSE(cases.empty());
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

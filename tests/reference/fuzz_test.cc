@@ -122,7 +122,7 @@ bool SmallEnough(const Call& call, const Footprint& footprint) {
 }
 
 TEST(FuzzOps, WhatCheckAcceptsRuns) {
-  const std::vector<Case> cases = CaseReader::ReadAll("tests/reference/cases.bin");
+  const std::vector<Case> cases = AllCases();
   ASSERT_FALSE(cases.empty());
   Generator g(12345);
   int accepted = 0, ran = 0;

@@ -1,5 +1,5 @@
-// Every case of cases.bin: the op's outputs against those of ONNX Runtime, ONNX's reference or
-// numpy.
+// Every case of cases.bin and torch_cases.bin: the op's outputs against those of ONNX Runtime,
+// ONNX's reference, numpy or PyTorch.
 #include <cmath>
 #include <limits>
 #include <set>
@@ -12,8 +12,7 @@ namespace floe::reference {
 namespace {
 
 const std::vector<Case>& Cases() {
-  static const auto* cases =
-      new std::vector<Case>(CaseReader::ReadAll("tests/reference/cases.bin"));
+  static const auto* cases = new std::vector<Case>(AllCases());
   return *cases;
 }
 
@@ -56,7 +55,7 @@ void ExpectOutputs(const Case& c, const std::vector<std::vector<uint8_t>>& outpu
 }
 
 TEST(ReferenceOps, EveryCaseGivesTheIndependentResult) {
-  ASSERT_GT(Cases().size(), 1000u) << "tests/reference/cases.bin is missing";
+  ASSERT_GT(Cases().size(), 1000u) << "tests/reference/cases.bin or torch_cases.bin is missing";
   for (const Case& c : Cases()) {
     SCOPED_TRACE(c.name);
     const Call call = Call::Of(c);
@@ -159,6 +158,14 @@ std::vector<RunError> RunErrors() {
   e.push_back(
       {"fmod", {OpId::kMod, {i2, i2}, {i2}, {1}, {}}, {ints, zeros}, Rule::kRunDivideByZero});
   e.push_back({"pow", {OpId::kPow, {i2, i2}, {i2}, {}, {}}, {zeros, ints}, Rule::kRunDivideByZero});
+  e.push_back({"floor_div",
+               {OpId::kFloorDiv, {i2, i2}, {i2}, {}, {}},
+               {ints, zeros},
+               Rule::kRunDivideByZero});
+  e.push_back({"masked_scatter",
+               {OpId::kMaskedScatter, {f3, Info(DType::kBool, {3}), f1}, {f3}, {}, {}},
+               {floats, Raw<uint8_t>({1, 0, 1}), Raw<float>({9})},
+               Rule::kRunIndex});
   e.push_back({"mean of no integers",
                {OpId::kReduce,
                 {Info(DType::kI32, {0})},
