@@ -133,6 +133,7 @@ void AddProducts(std::vector<Case>* cases) {
   cases->push_back(Gemm("lstm_logits_35x650x10000", 35, 650, 10000));
   cases->push_back(Gemm("resnet_classifier_1x2048x1000", 1, 2048, 1000));
   cases->push_back(Gemm("lenet_dense_1x400x120", 1, 400, 120, kRelu));
+  cases->push_back(Gemm("lenet_dense_1x120x84", 1, 120, 84, kRelu));
   cases->push_back(Conv("resnet_stem_7x7s2_3_64_224", 3, 64, 224, 7, 2));
   cases->push_back(Conv("resnet_3x3_64_64_56", 64, 64, 56, 3, 1));
   cases->push_back(Conv("resnet_3x3_128_128_28", 128, 128, 28, 3, 1));
@@ -149,6 +150,12 @@ void AddProducts(std::vector<Case>* cases) {
   cases->push_back(Conv("mobilenet_project_1x1_144_24_56", 144, 24, 56, 1, 1, {}, true));
   cases->push_back(Conv("mobilenet_head_1x1_320_1280_7", 320, 1280, 7, 1, 1, kRelu6));
   cases->push_back(Conv("lenet_5x5_1_6_28", 1, 6, 28, 5, 1));
+  cases->push_back(Conv("lenet_5x5_6_16_12", 6, 16, 12, 5, 1));
+  cases->push_back(Conv("first_3x3_3_8_224", 3, 8, 224, 3, 1));
+  cases->push_back(Conv("first_3x3s2_3_8_224", 3, 8, 224, 3, 2));
+  cases->push_back(Conv("first_7x7s2_1_8_128", 1, 8, 128, 7, 2));
+  cases->push_back(Conv("last_3x3_64_3_64", 64, 3, 64, 3, 1));
+  cases->push_back(Conv("last_1x1_64_1_64", 64, 1, 64, 1, 1));
   cases->push_back(Depthwise("mobilenet_96_112_s2", 96, 112, 2));
   cases->push_back(Depthwise("mobilenet_144_56", 144, 56, 1));
   cases->push_back(Depthwise("mobilenet_384_14", 384, 14, 1));
@@ -224,6 +231,12 @@ void AddOthers(std::vector<Case>* cases) {
                     {Image(64, 112)},
                     {Image(64, 56)},
                     {0, 0, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+                    {}});
+  cases->push_back({"max_2x2s2_6x28x28",
+                    KernelId::kPool,
+                    {Image(6, 28)},
+                    {Image(6, 14)},
+                    {0, 0, 2, 2, 2, 2, 0, 0, 0, 0, 1, 1},
                     {}});
   cases->push_back({"mean_2048x7x7",
                     KernelId::kReduce,

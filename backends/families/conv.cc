@@ -44,15 +44,16 @@ Status CheckConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 3, window.kw));
   FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, y.dims[1], true));
   AllowEpilogueInPlace(op, 2, footprint);
-  // One offset for each tap. w's size bounds kh * kw unless w is empty, when there are no taps.
+  // w's size bounds kh * kw unless w is empty, when there are no taps.
   int64_t taps = 0, tap_bytes = 0;
   if (w.dims[0] != 0 && w.dims[1] != 0 &&
-      (!CheckedMul(window.kh, window.kw, &taps) || !CheckedMul(taps, 8, &tap_bytes) ||
+      (!CheckedMul(window.kh, window.kw, &taps) ||
+       !CheckedMul(IsFewOutputs(w) ? taps * w.dims[1] : taps, 8, &tap_bytes) ||
        !CheckedAdd(tap_bytes, kProductStateBytes, &tap_bytes))) {
     return Bad(Rule::kInstructionAttr);
   }
   footprint->scratch_bytes = kTileScratchBytes;
-  footprint->state_bytes = kProductStateBytes + taps * 8;
+  footprint->state_bytes = tap_bytes == 0 ? kProductStateBytes : tap_bytes;
   footprint->flops = 2 * Elements(y) * static_cast<double>(w.dims[1]) *
                      static_cast<double>(window.kh) * static_cast<double>(window.kw);
   return OkStatus();

@@ -26,6 +26,21 @@ struct WindowAttrs {
 Status CheckWindow(const OpInfo& op, uint32_t first, WindowAttrs* window);
 WindowAttrs ReadWindow(const int64_t* words);
 
+// conv: entries of the tap table of a kernel's state. One for each tap; where there are few
+// outputs, one for each tap and channel, so that a kernel may put pixels instead of channels into a
+// vector.
+inline constexpr int64_t kFewOutputs = 8;
+inline constexpr int64_t kMaxFewOutputsK = 1024;
+// `w` is conv_panels16.
+inline bool IsFewOutputs(const TensorInfo& w) {
+  int64_t k = 1;
+  for (int i = 1; i < 4; ++i) {
+    if (w.dims[i] < 1 || w.dims[i] > kMaxFewOutputsK / k) return false;
+    k *= w.dims[i];
+  }
+  return w.groups == 1 && w.dims[0] >= 1 && w.dims[0] <= kFewOutputs;
+}
+
 // matmul: a batch of products [m, k] x [k, n] with element strides for everything.
 inline constexpr int kMaxBatchAxes = kMaxRank;
 struct MatMulShape {

@@ -1,6 +1,8 @@
 // conv and depthwise_conv.
+#include "backends/registry.h"
 #include "tests/kernels/conformance.h"
 #include "tests/kernels/epilogues.h"
+#include "tests/kernels/guarded_buffer.h"
 
 namespace floe::conformance {
 namespace {
@@ -163,6 +165,72 @@ std::vector<KernelCase> ConvCases() {
   return cases;
 }
 
+// Few output channels: every count, with few and many input channels, both ways of reading x, rows
+// shorter and longer than vectors of every ISA and than a block, and every epilogue.
+std::vector<KernelCase> FewOutputsCases() {
+  std::vector<KernelCase> cases;
+  const auto add = [&](const std::string& name, const ConvShape& s, const std::string& epilogue) {
+    cases.push_back(Conv("few_" + name, s, epilogue));
+  };
+  const int64_t widths[] = {1, 3, 4, 5, 8, 11, 16, 17, 21, 28, 33, 40, 64, 71};
+  const char* epilogues[] = {"bias_relu", "none", "bias_relu6", "bias_residual", "bias_sigmoid"};
+  size_t next = 0;
+  for (int64_t outputs = 1; outputs <= 8; ++outputs) {
+    for (int64_t channels = 1; channels <= 4; ++channels) {
+      for (int64_t stride = 1; stride <= 2; ++stride) {
+        const int64_t kernel = 1 + 2 * static_cast<int64_t>(next % 3);
+        ConvShape s = Square(1 + static_cast<int64_t>(next % 2), channels, 6, outputs, kernel,
+                             stride, kernel / 2);
+        s.w = widths[next % std::size(widths)] * stride;
+        s.h = 3 + static_cast<int64_t>(next % 5);
+        if (next % 3 != 0) s.y_halo = {1, 2, 1};
+        if (next % 4 == 1) s.residual_halo = s.y_halo;
+        add(std::to_string(outputs) + "_of_" + std::to_string(channels) + "_s" +
+                std::to_string(stride),
+            s, epilogues[next % std::size(epilogues)]);
+        ++next;
+      }
+    }
+  }
+  for (const EpilogueProgram& e : EpiloguePrograms()) {
+    ConvShape s = Square(2, 1, 19, 6, 5, 1, 2);
+    s.y_halo = s.residual_halo = {1, 1, 1};
+    add("direct", s, e.name);
+    s.y_halo = {};
+    s.c = 3, s.o = 5, s.sh = s.sw = 2;
+    add("planes", s, e.name);
+    s.residual_halo = {};
+    s.w = 7, s.h = 9, s.o = 2;
+    add("short_rows", s, e.name);
+  }
+  add("lenet", Square(1, 1, 28, 6, 5, 1, 2), "bias_relu");
+  add("wide", Square(1, 3, 301, 4, 3, 1, 1), "bias_relu");
+  add("wide_s2", Square(1, 3, 301, 7, 7, 2, 3), "bias_residual_relu");
+  add("many_channels", Square(1, 64, 40, 3, 3, 1, 1), "bias_sigmoid");
+  add("too_many_channels", Square(1, 1030, 17, 3, 1, 1, 0), "bias");
+  add("stride_beyond_kernel", Square(1, 2, 67, 3, 1, 3, 0), "bias_relu");
+  add("odd_stride", Square(1, 5, 83, 2, 3, 3, 1), "bias");
+  ConvShape d = Square(2, 2, 37, 5, 3, 2, 2);
+  d.dh = d.dw = 2;
+  d.y_halo = {2, 0, 1};
+  add("dilated", d, "bias_residual_relu");
+  d.c = 1, d.sh = 1, d.sw = 1, d.dh = 1;
+  add("dilated_columns", d, "bias_relu");
+  ConvShape a;
+  a.n = 3, a.c = 1, a.h = 9, a.w = 35, a.o = 8, a.kh = 4, a.kw = 2, a.sh = 3;
+  a.pt = 2, a.pl = 1, a.extra_halo = 2, a.y_halo = {0, 1, 3};
+  add("asymmetric", a, "bias_residual_relu");
+  a.c = 4, a.sw = 1, a.o = 1;
+  add("asymmetric", a, "affine_silu_residual");
+  ConvShape line = Square(1, 1, 1, 3, 1, 1, 0);
+  line.w = 1000, line.kw = 7;
+  add("one_line", line, "bias_relu");
+  ConvShape column = Square(1, 1, 1, 3, 1, 1, 0);
+  column.h = 500, column.kh = 7;
+  add("one_column", column, "bias_relu");
+  return cases;
+}
+
 std::vector<KernelCase> DepthwiseCases() {
   std::vector<KernelCase> cases;
   AddShapes(0, &cases);
@@ -179,7 +247,42 @@ std::vector<KernelCase> DepthwiseCases() {
 }
 
 FLOE_KERNEL_TESTS(ConvConformance, ConvCases());
+FLOE_KERNEL_TESTS(FewOutputsConformance, FewOutputsCases());
 FLOE_KERNEL_TESTS(DepthwiseConformance, DepthwiseCases());
+
+// What the kernel of `table` calls itself for the case.
+std::string Variant(const KernelTable& table, const KernelCase& c) {
+  Footprint footprint;
+  EXPECT_TRUE(CheckCase(c, &footprint).ok());
+  OpInfo op;
+  op.inputs = c.inputs.data();
+  op.outputs = c.outputs.data();
+  op.input_count = static_cast<uint32_t>(c.inputs.size());
+  op.output_count = static_cast<uint32_t>(c.outputs.size());
+  op.attrs = c.attrs.data();
+  op.attr_count = static_cast<uint32_t>(c.attrs.size());
+  op.code = c.code.data();
+  op.code_count = static_cast<uint32_t>(c.code.size());
+  GuardedBuffer state(footprint.state_bytes);
+  Schedule schedule;
+  const KernelImpl& impl = table.kernels[static_cast<uint32_t>(c.kernel)];
+  EXPECT_TRUE(impl.prepare(op, PrepareContext{}, state.data(), &schedule).ok());
+  return schedule.variant;
+}
+
+// So that the cases above test what they are meant to.
+TEST(ConvTest, PutsPixelsIntoVectorsWhereThereAreFewOutputs) {
+  const KernelCase lenet = Conv("lenet", Square(1, 1, 28, 6, 5, 1, 2), "bias_relu");
+  const KernelCase colours = Conv("colours", Square(1, 3, 64, 8, 3, 2, 1), "bias_relu");
+  const KernelCase many = Conv("many", Square(1, 3, 64, 16, 3, 2, 1), "bias_relu");
+  for (const KernelTable* table : AllKernelTables()) {
+    if (std::string(table->backend) != "cpu" || !table->available()) continue;
+    SCOPED_TRACE(table->isa);
+    EXPECT_EQ(Variant(*table, lenet), std::string("f32_conv_pixels__") + table->isa);
+    EXPECT_EQ(Variant(*table, colours), std::string("f32_conv_pixels__") + table->isa);
+    EXPECT_NE(Variant(*table, many), std::string("f32_conv_pixels__") + table->isa);
+  }
+}
 
 }  // namespace
 }  // namespace floe::conformance

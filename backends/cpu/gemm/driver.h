@@ -136,6 +136,19 @@ PrefetchPlan PlanPrefetch(const Product& p, const TaskBlock& block, int64_t grou
   return plan;
 }
 
+// The epilogue's part of the arguments.
+FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
+  const Epilogue& e = p.state->epilogue;
+  t->has_residual = e.residual >= 0;
+  t->has_scale = e.scale != 1.0f || e.scale_operand >= 0;
+  t->scale = e.scale;
+  if (e.scale_operand >= 0) t->scale = *static_cast<const float*>(p.operands[e.scale_operand]);
+  t->has_low = e.has_low;
+  t->has_high = e.has_high;
+  t->low = e.low;
+  t->high = e.high;
+}
+
 // Computes the block's part of y.
 void RunBlock(const Product& p, const TaskBlock& block) {
   const ProductState& s = *p.state;
@@ -146,14 +159,7 @@ void RunBlock(const Product& p, const TaskBlock& block) {
   t.tap_count = s.tap_count;
   t.run = s.run;
   t.panel_stride = tiling.k * kPanel;
-  t.has_residual = e.residual >= 0;
-  t.has_scale = e.scale != 1.0f || e.scale_operand >= 0;
-  t.scale = e.scale;
-  if (e.scale_operand >= 0) t.scale = *static_cast<const float*>(p.operands[e.scale_operand]);
-  t.has_low = e.has_low;
-  t.has_high = e.has_high;
-  t.low = e.low;
-  t.high = e.high;
+  SetEpilogue(p, &t);
   const float* bias = nullptr;
   if (e.bias >= 0) bias = static_cast<const float*>(p.operands[e.bias]) + p.channel;
   const int64_t first_row_offset = p.first_row * s.a.x;

@@ -11,7 +11,7 @@
 
 namespace floe::cpu {
 
-inline constexpr int kMaxTileRows = 14;
+inline constexpr int kMaxTileRows = 16;
 inline constexpr int kMaxTilePanels = 8;
 // Floats of the largest accumulator tile of any ISA, with room for growth: the size of the scratch
 // tile for epilogues that do not fit in registers. The same for every ISA: footprints are.
