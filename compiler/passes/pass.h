@@ -25,13 +25,16 @@ struct Pass {
   absl::Status (*run)(ir::Graph& graph, Report& report);
 };
 
-// The standard pipeline in order: infer-shapes, fold-constants, remove-identities,
+// The standard pipeline in order: infer-shapes, widen-half, fold-constants, remove-identities,
 // simplify-shapes, fold-batch-norm, cse, dce, fuse-pointwise, fuse-epilogue, ...
 std::span<const Pass> StandardPipeline();
 
 struct PassOptions {
   // Called with the pass's name and the graph after it; for --print-after.
   std::function<void(const char* pass, const ir::Graph&)> after;
+  // Names of passes that do not run. {"widen-half"}: f16 and bf16 models round after every op, as
+  // they are written, on the reference kernels.
+  std::vector<std::string> skip;
 };
 
 // Runs the passes in order; verifies the graph (ir/verify.h) after each. An error names the pass.

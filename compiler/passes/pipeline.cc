@@ -1,4 +1,6 @@
 // The standard pipeline: one list, in order.
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
 #include "compiler/ir/shapes.h"
 #include "compiler/ir/verify.h"
@@ -9,6 +11,7 @@ namespace {
 
 constexpr Pass kPipeline[] = {
     {"infer-shapes", "types every value and resolves shape arithmetic", InferShapes},
+    {"widen-half", "computes in f32 what the model computes in f16 or bf16", WidenHalf},
     {"fold-constants", "computes what does not depend on the inputs", FoldConstants},
     {"remove-identities", "drops nodes that change nothing and joins moves", RemoveIdentities},
     {"cse", "computes equal things once", EliminateCommon},
@@ -41,6 +44,7 @@ std::span<const Pass> StandardPipeline() { return kPipeline; }
 absl::Status RunPasses(ir::Graph& graph, std::span<const Pass> passes, const PassOptions& options,
                        Report& report) {
   for (const Pass& pass : passes) {
+    if (std::count(options.skip.begin(), options.skip.end(), pass.name) > 0) continue;
     absl::Status status = pass.run(graph, report);
     if (status.ok()) status = ir::Verify(graph);
     if (!status.ok()) {

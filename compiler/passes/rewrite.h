@@ -27,6 +27,7 @@ using Attrs = std::map<std::string, ir::Attr, std::less<>>;
 
 // The passes of the pipeline; each is described there and in its file.
 absl::Status InferShapes(ir::Graph& graph, Report& report);
+absl::Status WidenHalf(ir::Graph& graph, Report& report);
 absl::Status FoldConstants(ir::Graph& graph, Report& report);
 absl::Status RemoveIdentities(ir::Graph& graph, Report& report);
 absl::Status EliminateCommon(ir::Graph& graph, Report& report);
