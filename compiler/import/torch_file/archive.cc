@@ -188,7 +188,7 @@ absl::StatusOr<std::unique_ptr<Archive>> Archive::Open(Blob file, const ArchiveL
     if (z.zip == nullptr) zip_source_free(source);
   }
   absl::Status status;
-  if (z.zip == nullptr) {
+  if (z.zip == nullptr || zip_get_num_entries(z.zip, 0) <= 0) {
     status = absl::InvalidArgumentError(
         absl::StrFormat("this is no zip archive, or it is damaged or was cut off (%s)",
                         zip_error_strerror(&error)));

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Writes the fixtures of the torch.export tests: tiny models as .pt2 files, and what eager mode computes as .npz.
+
+    python3 tests/torch_export/make_fixtures.py OUT_FOLDER [--six]
+
+Needs PyTorch (2.6 or newer). --six writes only the six models that every PyTorch since 2.6 can export, in the default
+form, for the fixtures of older versions. Each NAME.npz holds in/ARGUMENT and out/NAME arrays as `floec --golden` reads
+them; NAME.2.npz holds a second size of the dynamic dimensions. A model with state has steps: NAME.npz, NAME.2.npz, ...
+are consecutive calls.
+"""
+
+import argparse
+import os
+
+import numpy as np
+import torch
+from torch import nn
+from torch.export import Dim
+
+
+class Mlp(nn.Module):
+    """Two linear layers, a module attribute and a keyword argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(5, 7)
+        self.fc2 = nn.Linear(7, 3)
+
+    def forward(self, x, scale):
+        return self.fc2(torch.relu(self.fc1(x))) * scale
+
+
+class Conv(nn.Module):
+    """In-place ops, batch norm, pooling and a dynamic batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, padding=1)
+        self.bn = nn.BatchNorm2d(4)
+        self.fc = nn.Linear(4 * 4, 3)
+        self.bn.running_mean.uniform_(-1, 1)
+        self.bn.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        y = torch.relu_(self.bn(self.conv(x)))
+        y = torch.nn.functional.max_pool2d(y, 2)
+        return {"features": y, "logits": self.fc(torch.flatten(y, 1))}
+
+
+class Tied(nn.Module):
+    """Weights that share storage: tied, transposed, offset, expanded; buffers kept out of the state dict; constants."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(11, 6)
+        self.out = nn.Linear(6, 11, bias=False)
+        self.out.weight = self.embed.weight
+        base = torch.randn(40)
+        self.register_buffer("first", base[4:16].view(3, 4))
+        self.register_buffer("second", base[10:34].view(4, 6).t())
+        self.register_buffer("spread", torch.randn(6, 1).expand(6, 5), persistent=False)
+        self.mask = torch.tensor([True, False, True, True, False, True])
+
+    def forward(self, ids):
+        h = self.embed(ids)
+        h = torch.where(self.mask, h, h * 2)
+        extra = self.first.sum() + (self.second @ torch.ones(4)) + self.spread.sum(1)
+        return self.out(h + extra)
+
+
+class Counter(nn.Module):
+    """Buffers that change with every call."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1, dtype=torch.int64))
+        self.register_buffer("total", torch.ones(2, 3))
+
+    def forward(self, x):
+        self.count += 1
+        self.total.mul_(0.5).add_(x)
+        return self.total * self.count, self.count + 0
+
+
+class Shapes(nn.Module):
+    """Arithmetic on dynamic sizes; views; sizes as values."""
+
+    def forward(self, x):
+        n, t = x.shape[0], x.shape[1]
+        y = x.reshape(n * 2, t // 2, 6)
+        z = torch.cat([x, torch.zeros(n, 4, 6)], dim=1)
+        z[:, 1:3] += 1.0
+        return z.flatten(1), torch.arange(t) * (n + 1), y
+
+
+class Wrapped(nn.Module):
+    """no_grad and autocast regions become sub-graphs."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.no_grad():
+            y = self.fc(x)
+        with torch.autocast("cpu", enabled=False):
+            z = y.sin() * 2
+        return z + x
+
+
+class Gate(nn.Module):
+    """A branch on data."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda x: self.fc(x), lambda x: x.cos() - 1, (x,))
+
+
+class Loop(nn.Module):
+    """A loop on data."""
+
+    def forward(self, x):
+        def condition(i, y):
+            return i < 5
+
+        def body(i, y):
+            return i + 1, y * 0.5 + x
+
+        from torch._higher_order_ops.while_loop import while_loop
+        return while_loop(condition, body, (torch.zeros((), dtype=torch.int64), x.clone()))
+
+
+class Scan(nn.Module):
+    """scan and map over the first axis."""
+
+    def forward(self, x):
+        from torch._higher_order_ops.scan import scan
+
+        def step(carry, row):
+            total = carry + row
+            return total, total * 2
+        last, rows = scan(step, torch.zeros(3), x, dim=0)
+        return last, rows
+
+
+def models():
+    """name -> (module, args, kwargs, dynamic shapes, second inputs or None)."""
+    n = Dim("N", min=1, max=8)
+    t = Dim("T", min=2, max=64)
+    half = Dim("half", min=1, max=32)
+    return {
+        "mlp": (Mlp(), (torch.randn(2, 5),), {"scale": torch.randn(3)}, None, None),
+        "conv": (Conv(), (torch.randn(3, 2, 4, 4),), {}, {"x": {0: n}}, (torch.randn(5, 2, 4, 4),)),
+        "tied": (Tied(), (torch.randint(0, 11, (2, 4)),), {}, None, None),
+        "counter": (Counter(), (torch.randn(2, 3),), {}, None, (torch.randn(2, 3),)),
+        "shapes": (Shapes(), (torch.randn(3, 4, 6),), {}, {"x": {0: n, 1: 2 * half}}, (torch.randn(2, 10, 6),)),
+        "gate": (Gate(), (torch.full((2, 3), 0.5),), {}, None, (torch.full((2, 3), -0.5),)),
+        "wrapped": (Wrapped(), (torch.randn(2, 4),), {}, {"x": {0: t}}, (torch.randn(9, 4),)),
+        "loop": (Loop(), (torch.randn(2, 3),), {}, None, (torch.randn(2, 3),)),
+        "scan": (Scan(), (torch.randn(4, 3),), {}, None, None),
+    }
+
+
+SIX = ("mlp", "conv", "tied", "counter", "shapes", "gate")
+
+
+def flat(value, name="output"):
+    """(name, array) of the tensors of a result: names are dictionary keys and positions."""
+    if isinstance(value, torch.Tensor):
+        return [(name, value.detach().numpy())]
+    if isinstance(value, dict):
+        return [pair for key, v in value.items() for pair in flat(v, str(key))]
+    return [pair for i, v in enumerate(value) for pair in flat(v, f"{name}_{i}")]
+
+
+def golden(module, args, kwargs, names):
+    """The arrays of one call, with copies of the inputs from before it."""
+    arrays = {f"in/{k}": v.clone().numpy() for k, v in zip(names, [*args, *kwargs.values()])}
+    with torch.no_grad():
+        result = module(*args, **kwargs)
+    arrays.update({f"out/{name}": np.array(array) for name, array in flat(result)})
+    return arrays
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out")
+    parser.add_argument("--six", action="store_true")
+    args = parser.parse_args()
+    os.makedirs(args.out, exist_ok=True)
+    torch.manual_seed(7)
+    for name, (module, inputs, kwargs, shapes, second) in models().items():
+        if args.six and name not in SIX:
+            continue
+        module.eval()
+        try:
+            program = torch.export.export(module, inputs, kwargs, dynamic_shapes=shapes)
+            torch.export.save(program, os.path.join(args.out, f"{name}.pt2"))
+            if not args.six:
+                torch.export.save(program.run_decompositions(), os.path.join(args.out, f"{name}.decomposed.pt2"))
+        except Exception as error:  # An older PyTorch that cannot export it: the others are still worth having.
+            print(f"{name}: {type(error).__name__}: {str(error)[:200]}")
+            continue
+        names = [s.arg.name for s in program.graph_signature.input_specs if s.kind.name == "USER_INPUT"]
+        np.savez(os.path.join(args.out, f"{name}.npz"), **golden(module, inputs, kwargs, names))
+        if second is not None:
+            np.savez(os.path.join(args.out, f"{name}.2.npz"), **golden(module, second, kwargs, names))
+        print(name, "ok")
+
+
+if __name__ == "__main__":
+    main()
