@@ -1,5 +1,6 @@
 #include "compiler/import/aten/context.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -35,20 +36,9 @@ absl::StatusOr<ir::Value*> Context::LocalAt(ir::Value* value, size_t depth) {
   ir::Graph& here = GraphAt(depth);
   if (IsIn(here, value)) return value;
   if (depth == 0) return absl::InternalError("a value of a body is used after the body's end");
-  Body& body = *bodies_[depth - 1];
-  if (const auto it = body.local_of.find(value); it != body.local_of.end()) return it->second;
   absl::StatusOr<ir::Value*> outer = LocalAt(value, depth - 1);
   if (!outer.ok()) return outer;
-  ir::Value* local = nullptr;
-  if ((*outer)->is_constant()) {
-    local = here.AddConstant((*outer)->name(), (*outer)->constant());
-  } else {
-    local = here.AddInput((*outer)->name(), (*outer)->dtype(), (*outer)->shape());
-    local->content = (*outer)->content;
-    body.captures.push_back(*outer);
-  }
-  body.local_of[value] = local;
-  return local;
+  return bodies_[depth - 1]->builder.Capture(*outer);
 }
 
 absl::StatusOr<ir::Value*> Context::Local(ir::Value* value) { return LocalAt(value, depth()); }
@@ -83,10 +73,14 @@ absl::Status Context::Write(const VariablePtr& variable, ir::Value* value) {
     return absl::OkStatus();
   }
   if (variable->depth_ < depth()) {
-    Body& body = *bodies_.back();
-    const auto [it, is_new] = body.written.try_emplace(variable.get());
-    if (is_new) it->second = {variable, variable->value_, nullptr};
-    it->second.written = value;
+    std::vector<WrittenVariable>& written = bodies_.back()->written;
+    const auto it = std::find_if(written.begin(), written.end(),
+                                 [&](const WrittenVariable& w) { return w.root == variable; });
+    if (it == written.end()) {
+      written.push_back({variable, variable->value_, value});
+    } else {
+      it->written = value;
+    }
   }
   variable->value_ = value;
   ++variable->version_;
@@ -136,7 +130,8 @@ absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> argument
     row->convert(b);
     if (!b.ok()) return b.status();
     *results = std::move(b.results());
-    if (row->is_view) return BindView(schema, *row, std::move(arguments), site, results);
+    if (row->is_view && !b.is_copy)
+      return BindView(schema, *row, std::move(arguments), site, results);
     return absl::OkStatus();
   }
   const std::string plain = FunctionalName(schema);

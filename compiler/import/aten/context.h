@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "compiler/import/aten/ivalue.h"
 #include "compiler/import/aten/schema.h"
 #include "compiler/import/aten/variable.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/graph.h"
 
 namespace floe::aten {
@@ -37,7 +37,7 @@ class Context {
   int64_t max_nodes = int64_t{1} << 20;
 
   // Where nodes are emitted now: the graph, or the innermost body.
-  ir::Graph& graph() { return bodies_.empty() ? outermost_ : *bodies_.back()->graph; }
+  ir::Graph& graph() { return GraphAt(depth()); }
   size_t depth() const { return bodies_.size(); }
 
   // --- variables ---
@@ -94,14 +94,26 @@ class Context {
     ir::Value* written;  // Its value at the end of the body.
   };
   struct Body {
-    std::unique_ptr<ir::Graph> graph;
-    std::vector<ir::Value*> captures;                 // Of the graph around it.
-    std::map<const ir::Value*, ir::Value*> local_of;  // Captures and copied constants.
-    std::map<Variable*, WrittenVariable> written;     // Roots from outside, written inside.
+    explicit Body(const ir::Graph& outer, std::string name) : builder(outer, std::move(name)) {}
+    ir::BodyBuilder builder;
+    std::vector<WrittenVariable> written;  // Roots from outside, written inside; in order.
   };
-  void PushBody();
+  using Results = std::vector<IValue>;
+  void PushBody(const char* name);
+  // Ends the innermost body: what it wrote outside is undone and stands in `written`.
   std::unique_ptr<Body> PopBody();
-  ir::Graph& GraphAt(size_t depth) { return depth == 0 ? outermost_ : *bodies_[depth - 1]->graph; }
+  ir::Graph& GraphAt(size_t depth) {
+    return depth == 0 ? outermost_ : bodies_[depth - 1]->builder.graph();
+  }
+  // A value as an output of the current body; scalars are made rank-0 tensors.
+  absl::StatusOr<ir::Value*> OutputOf(const IValue& v, const CallSite& site);
+  absl::Status Settle(std::vector<IValue>* values, const CallSite& site);
+  absl::Status AddBranchOutputs(Body& body, size_t leaves, const std::vector<VariablePtr>& roots,
+                                const CallSite& site, const std::function<IValue(size_t)>& leaf);
+  struct LoopState;
+  absl::StatusOr<bool> TryLoopBody(LoopState* state, const LoopBody& run,
+                                   const std::vector<ir::Value*>& initial, const CallSite& site,
+                                   std::unique_ptr<Body>* result);
   absl::StatusOr<ir::Value*> LocalAt(ir::Value* value, size_t depth);
   absl::Status CallRow(const Schema& schema, std::vector<IValue> arguments, const CallSite& site,
                        std::vector<IValue>* results);

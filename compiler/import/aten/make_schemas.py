@@ -15,7 +15,7 @@ import torch
 LEFT_OUT = re.compile(
     r"backward|_foreach_|_fused_(?!sdp)|cudnn|miopen|mkldnn|_sparse|sparse_|_nested|to_padded|_cslt|_test_|_cufft|"
     r"_dist_|rrelu_with|_jvp|_vulkan|_mps|_use_|quantize_channel|_thnn|fbgemm|_validate|_convert_weight|_wrapped|"
-    r"_scaled_mm|_make_dep|_assert_async|_triton|_debug|_fw_|_efficientzerotensor|_neg_view|_conj|_fft|fft_|special_bessel|"
+    r"_scaled_mm|_make_dep|_triton|_debug|_fw_|_efficientzerotensor|_neg_view|_conj|_fft|fft_|special_bessel|"
     r"special_.*polynomial|special_modified|special_scaled|_stack_|_segment|segment_reduce|_pack_padded|_histogram|"
     r"_resize_output|_standard_gamma|_sample_dirichlet|_ctc|ctc_loss|_coalesce|coalesce|::_indices|::_values|ccol|crow|"
     r"record_stream|retain_grad|requires_grad|_version|_amp_|_lu_|_linalg_svd|lstsq|_histc|set_data|_flash_attention_forward|_flash_attention_backward|"

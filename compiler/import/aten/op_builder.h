@@ -59,6 +59,7 @@ class OpBuilder : public import::Emitter {
   Context& context() { return context_; }
   const Row& row() const { return row_; }
   const Schema& schema() const { return schema_; }
+  const CallSite& site() const { return site_; }
 
   // --- arguments by name; REQUIRE that the schema has them unless they say otherwise ---
   bool HasArg(std::string_view name) const;  // In the schema.
@@ -101,6 +102,9 @@ class OpBuilder : public import::Emitter {
 
   // In a ViewWriter: which of the op's views is written (split, unbind); -1: it has one.
   int64_t view_index = -1;
+
+  // Set by a converter of a view row whose result shares nothing this time (reshape() that copies).
+  bool is_copy = false;
 
   // --- results, in the schema's order ---
   void Return(ir::Value* value);

@@ -8,7 +8,8 @@
 namespace floe::aten {
 
 std::span<const std::span<const Row>> AllRows() {
-  static const auto& kAll = *new std::array{MathRows(), ViewRows()};
+  static const auto& kAll =
+      *new std::array{MathRows(), UnaryRows(), ViewRows(), SliceRows(), CreateRows()};
   return kAll;
 }
 
