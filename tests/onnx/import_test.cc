@@ -379,6 +379,14 @@ TEST(Unsupported, IsListedAllAtOnce) {
   EXPECT_EQ(Import(m).status().code(), absl::StatusCode::kUnimplemented);
 }
 
+TEST(Unsupported, TopKOfMoreThanThereAre) {
+  ModelBuilder m(17);
+  m.Input("x", {"2", "3"}).Output("y").Ints("k", {4}).Node("TopK", {"x", "k"}, {"y", "i"});
+  const absl::Status status = Import(m).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(Message(status), HasSubstr("k is 4, axis 1 has 3 elements"));
+}
+
 TEST(Unsupported, NodesBehindAreJudgedByStatedTypes) {
   ModelBuilder m(17);
   m.Input("x", {"2", "2"}).Output("y");

@@ -1,4 +1,4 @@
-// Pooling, and the windows that it shares with convolution.
+// Pooling and Col2Im, and the windows that it shares with convolution.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -89,18 +89,33 @@ std::vector<int64_t> KernelAttr(NodeBuilder& b) {
   return kernel;
 }
 
+// Flat indices into images of two axes, counted along the first one.
+Value* ColumnMajor(NodeBuilder& b, Value* indices, const Value* x) {
+  if (x->rank() != 4) {
+    b.Unsupported("indices in column-major order (storage_order = 1) but in two spatial axes");
+    return indices;
+  }
+  Value* height = b.DimValue(x->shape()[2]);
+  Value* width = b.DimValue(x->shape()[3]);
+  const auto mod = [&b](Value* v, Value* divisor) {
+    return b.Emit(OpId::kMod, {v, divisor}, {{"fmod", int64_t{0}}});
+  };
+  Value* in_plane = mod(indices, b.Binary(OpId::kMul, height, width));
+  Value* plane = b.Binary(OpId::kSub, indices, in_plane);
+  Value* row = b.Binary(OpId::kDiv, in_plane, width);
+  Value* column = b.Binary(OpId::kMul, mod(in_plane, width), height);
+  return b.Binary(OpId::kAdd, plane, b.Binary(OpId::kAdd, column, row));
+}
+
 void MaxPool(NodeBuilder& b) {
   Value* x = b.In(0);
   const Window w = ReadWindow(b, x, KernelAttr(b));
   const AttrList attrs = WindowAttrs(w, b.Int("ceil_mode", 0));
   const int64_t storage_order = b.Int("storage_order", 0);
   if (!b.WantsOutput(1)) return b.Out(b.Emit(OpId::kMaxPool, {x}, attrs));
-  if (storage_order != 0) {
-    return b.Unsupported("indices in column-major order (storage_order = 1)");
-  }
   const std::vector<Value*> y = b.EmitMany(OpId::kMaxPool, {x}, 2, attrs);
   b.Out(0, y[0]);
-  b.Out(1, y[1]);
+  b.Out(1, storage_order == 0 ? y[1] : ColumnMajor(b, y[1], x));
 }
 
 void AveragePool(NodeBuilder& b) {
@@ -150,9 +165,69 @@ void GlobalLpPool(NodeBuilder& b) {
   b.Out(b.Binary(OpId::kPow, sum, b.ScalarLike(x, 1 / exponent)));
 }
 
+void Col2Im(NodeBuilder& b) {
+  Value* x = b.In(0);
+  const std::vector<int64_t> image = b.NumbersOf(b.In(1), "the image's shape");
+  const std::vector<int64_t> kernel = b.NumbersOf(b.In(2), "the block's shape");
+  const size_t n = image.size();
+  const std::vector<int64_t> strides = IntsOr(b, "strides", n, 1, 1);
+  const std::vector<int64_t> pads = IntsOr(b, "pads", 2 * n, 0, 0);
+  const std::vector<int64_t> dilations = IntsOr(b, "dilations", n, 1, 1);
+  for (const int64_t size : image) {
+    if ((size < 0 || size > kLimit) && b.ok()) b.Invalid("the image's shape is no shape");
+  }
+  b.Out(b.Emit(OpId::kCol2Im, {x},
+               {{"image", image},
+                {"kernel", kernel},
+                {"strides", strides},
+                {"pads", pads},
+                {"dilations", dilations}}));
+}
+
+// The inverse of MaxPool: values go to their indices in an image of zeros. An output_shape only
+// appends zeros; the indices count in the image without them.
+void MaxUnpool(NodeBuilder& b) {
+  Value* x = b.In(0);
+  const Window w = ReadWindow(b, x, KernelAttr(b));
+  std::vector<int64_t> wanted;
+  if (b.HasInput(2)) wanted = b.NumbersOf(b.In(2), "the output's shape");
+  if (!b.ok()) return;
+  ir::Shape shape = {x->shape()[0], x->shape()[1]};
+  const size_t n = w.kernel.size();
+  for (size_t i = 0; i < n; ++i) {
+    const ir::Dim steps = b.Mul(b.Sub(x->shape()[i + 2], 1), w.strides[i]);
+    shape.push_back(b.Add(steps, w.kernel[i] - w.pads[i] - w.pads[i + n]));
+  }
+  const ir::Shape flat = {b.Product(shape, 0, shape.size())};
+  const ir::Shape flat_x = {b.Product(x->shape(), 0, x->rank())};
+  if (!b.ok()) return;
+  Value* zeros = b.Emit(OpId::kConstantOfShape, {}, {{"value", 0.0}}, TensorType{x->dtype(), flat});
+  Value* y =
+      b.Emit(OpId::kScatterElements, {zeros, b.Reshape(b.In(1), flat_x), b.Reshape(x, flat_x)},
+             {{"axis", int64_t{0}}, {"reduction", static_cast<int64_t>(ScatterReduction::kNone)}});
+  y = b.Reshape(y, shape);
+  if (!b.HasInput(2)) return b.Out(y);
+  std::vector<int64_t> after(shape.size(), 0);
+  if (wanted.size() != shape.size()) return b.Invalid("output_shape has another rank");
+  for (size_t i = 0; i < shape.size() && b.ok(); ++i) {
+    const ir::Dim more = b.Sub(wanted[i], shape[i]);
+    if (!more.is_constant() || more.constant() < 0 || more.constant() > kLimit) {
+      return b.Unsupported("an output_shape below the size that the window gives");
+    }
+    after[i] = more.constant();
+  }
+  b.Out(b.Emit(OpId::kPad, {y},
+               {{"mode", static_cast<int64_t>(PadMode::kConstant)},
+                {"before", std::vector<int64_t>(shape.size(), 0)},
+                {"after", after},
+                {"value", 0.0}}));
+}
+
 constexpr Row kRows[] = {
     {"MaxPool", 1, MaxPool, OpId::kMaxPool},
     {"AveragePool", 1, AveragePool, OpId::kAvgPool},
+    {"MaxUnpool", 9, MaxUnpool},
+    {"Col2Im", 18, Col2Im, OpId::kCol2Im},
     {"LpPool", 2, LpPool},
     {"GlobalAveragePool", 1, GlobalPool, OpId::kReduce, static_cast<int64_t>(ReduceKind::kMean)},
     {"GlobalMaxPool", 1, GlobalPool, OpId::kReduce, static_cast<int64_t>(ReduceKind::kMax)},

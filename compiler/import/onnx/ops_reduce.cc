@@ -1,4 +1,4 @@
-// Reductions, scans and softmax.
+// Reductions, scans, TopK and softmax.
 #include <numeric>
 
 #include "absl/strings/str_format.h"
@@ -42,14 +42,35 @@ void ArgReduce(NodeBuilder& b) {
                 {"select_last_index", b.Int("select_last_index", 0)}}));
 }
 
-void CumSum(NodeBuilder& b) {
+// CumSum and CumProd.
+void Scan(NodeBuilder& b) {
   Value* x = b.In(0);
   const std::vector<int64_t> axis = b.NumbersOf(b.In(1), "the axis");
   if (axis.size() != 1 && b.ok()) return b.Invalid("the axis is no scalar");
-  b.Out(b.Emit(OpId::kCumSum, {x},
+  b.Out(b.Emit(b.row().op, {x},
                {{"axis", b.Axis(axis.empty() ? 0 : axis[0], b.Rank(x))},
                 {"exclusive", b.Int("exclusive", 0)},
                 {"reverse", b.Int("reverse", 0)}}));
+}
+
+void TopKOf(NodeBuilder& b, int64_t k, bool largest, bool sorted) {
+  Value* x = b.In(0);
+  const std::vector<Value*> y = b.EmitMany(OpId::kTopK, {x}, 2,
+                                           {{"k", k},
+                                            {"axis", b.Axis(b.Int("axis", -1), b.Rank(x))},
+                                            {"largest", int64_t{largest}},
+                                            {"sorted", int64_t{sorted}}});
+  b.Out(0, y[0]);
+  if (b.WantsOutput(1)) b.Out(1, y[1]);
+}
+
+void TopK1(NodeBuilder& b) { TopKOf(b, b.Int("k", 0), true, true); }
+
+void TopK(NodeBuilder& b) {
+  const std::vector<int64_t> k = b.NumbersOf(b.In(1), "k");
+  if (k.size() != 1 && b.ok()) return b.Invalid("k is no scalar");
+  const bool largest = b.Int("largest", 1) != 0;
+  TopKOf(b, k.empty() ? 0 : k[0], largest, b.Int("sorted", 1) != 0);
 }
 
 // Applies `op` along an axis, as from opset 13 on.
@@ -136,7 +157,10 @@ constexpr Row kRows[] = {
     REDUCE("ReduceSumSquare", kSumSquare),
     {"ArgMax", 1, ArgReduce, OpId::kArgReduce, 1},
     {"ArgMin", 1, ArgReduce, OpId::kArgReduce, 0},
-    {"CumSum", 11, CumSum, OpId::kCumSum},
+    {"CumSum", 11, Scan, OpId::kCumSum},
+    {"CumProd", 26, Scan, OpId::kCumProd},
+    {"TopK", 1, TopK1, OpId::kTopK},
+    {"TopK", 10, TopK, OpId::kTopK},
     {"Softmax", 1, Softmax1, OpId::kSoftmax},
     {"Softmax", 13, Softmax, OpId::kSoftmax},
     {"LogSoftmax", 1, Softmax1, OpId::kLogSoftmax},

@@ -1,5 +1,5 @@
-// Resize and Upsample: each resized axis is a weighted sum of a few gathers with constant
-// positions, or a product with a constant matrix where anti-aliasing needs many positions.
+// Resize, Upsample and GridSample. Each resized axis is a weighted sum of a few gathers with
+// constant positions, or a product with a constant matrix where anti-aliasing needs many positions.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -344,11 +344,37 @@ void Resize(NodeBuilder& b) {
   if (b.ok()) ResizeAxes(b, s, plans);
 }
 
+void GridSample(NodeBuilder& b) {
+  const std::string mode = b.String("mode", "linear");
+  const std::string padding = b.String("padding_mode", "zeros");
+  GridMode m = GridMode::kBilinear;
+  if (mode == "nearest") {
+    m = GridMode::kNearest;
+  } else if (mode == "cubic" || mode == "bicubic") {
+    m = GridMode::kBicubic;
+  } else if (mode != "linear" && mode != "bilinear") {
+    return b.Invalid("attribute 'mode' is '" + mode + "'");
+  }
+  GridPadding p = GridPadding::kZeros;
+  if (padding == "border") {
+    p = GridPadding::kBorder;
+  } else if (padding == "reflection") {
+    p = GridPadding::kReflection;
+  } else if (padding != "zeros") {
+    return b.Invalid("attribute 'padding_mode' is '" + padding + "'");
+  }
+  b.Out(b.Emit(OpId::kGridSample, {b.In(0), b.In(1)},
+               {{"mode", static_cast<int64_t>(m)},
+                {"padding", static_cast<int64_t>(p)},
+                {"align_corners", int64_t{b.Int("align_corners", 0) != 0}}}));
+}
+
 constexpr Row kRows[] = {
     {"Upsample", 7, Upsample7},
     {"Upsample", 9, Resize10},
     {"Resize", 10, Resize10},
     {"Resize", 11, Resize},
+    {"GridSample", 16, GridSample, OpId::kGridSample},
 };
 
 }  // namespace
