@@ -10,11 +10,15 @@
 
 namespace floe::aten {
 
-std::span<const Row> MathRows();    // ops_math.cc: arithmetic, comparison, logic.
-std::span<const Row> UnaryRows();   // ops_unary.cc: elementwise functions of one tensor.
-std::span<const Row> ViewRows();    // ops_view.cc: views of all elements.
-std::span<const Row> SliceRows();   // ops_slice.cc: views of some elements, splits, joins.
-std::span<const Row> CreateRows();  // ops_create.cc: tensors from numbers, dtypes, copies.
+std::span<const Row> MathRows();     // ops_math.cc: arithmetic, comparison, logic.
+std::span<const Row> UnaryRows();    // ops_unary.cc: elementwise functions of one tensor.
+std::span<const Row> ViewRows();     // ops_view.cc: views of all elements.
+std::span<const Row> SliceRows();    // ops_slice.cc: views of some elements, splits.
+std::span<const Row> ArrangeRows();  // ops_arrange.cc: joins, repetitions, rotations, diagonals.
+std::span<const Row> ReduceRows();   // ops_reduce.cc: sums, extremes, moments, norms.
+std::span<const Row> IndexRows();    // ops_index.cc: gathers, scatters, masks.
+std::span<const Row> OrderRows();    // ops_order.cc: sorting, quantiles, running sums.
+std::span<const Row> CreateRows();   // ops_create.cc: tensors from numbers, dtypes, copies.
 
 // The row of an overload: its own, else its op's; null if there is none.
 const Row* FindRow(const Schema& schema);

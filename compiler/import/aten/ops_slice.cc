@@ -1,4 +1,4 @@
-// Views of part of a tensor, splits, joins, and the ops that write a part.
+// Views of part of a tensor, splits, and the ops that write a part.
 #include <algorithm>
 #include <limits>
 
@@ -408,84 +408,6 @@ void AsStrided(OpBuilder& b) {
   b.Return(b.Reshape(y, ir::Shape(sizes.begin(), sizes.end())));
 }
 
-// --- joins ---------------------------------------------------------------------------------------
-
-std::vector<Value*> Promoted(OpBuilder& b) {
-  const DType t = b.ResultType({"tensors"});
-  std::vector<Value*> values;
-  for (Value* x : b.Tensors("tensors")) values.push_back(b.Cast(x, t));
-  return values;
-}
-
-void Cat(OpBuilder& b) {
-  std::vector<Value*> xs = Promoted(b);
-  if (xs.empty()) return b.Invalid("no tensors");
-  const DType t = xs[0]->dtype();
-  // Empty vectors join anything, for the sake of old programs.
-  const auto legacy = [](const Value* x) { return x->rank() == 1 && x->shape()[0] == ir::Dim(0); };
-  std::vector<Value*> real;
-  for (Value* x : xs) {
-    if (!legacy(x)) real.push_back(x);
-  }
-  if (real.empty()) return b.Return(b.Full(t, {0}, 0));
-  const int64_t axis = b.Axis(b.Int("dim"), b.Rank(real[0]));
-  b.Return(b.Concat(std::move(real), axis));
-}
-
-Value* StackOf(OpBuilder& b, std::vector<Value*> xs, int64_t dim) {
-  if (xs.empty()) {
-    b.Invalid("no tensors");
-    return b.Scalar(DType::kF32, 0);
-  }
-  const int64_t axis = b.Axis(dim, b.Rank(xs[0]) + 1);
-  if (!b.ok()) return xs[0];
-  for (Value*& x : xs) x = b.Unsqueeze(x, axis);
-  return b.Concat(std::move(xs), axis);
-}
-
-void Stack(OpBuilder& b) { b.Return(StackOf(b, Promoted(b), b.Int("dim"))); }
-
-// hstack, vstack, dstack, column_stack: param is the axis; vectors get a second axis for vstack.
-void StackAlong(OpBuilder& b) {
-  std::vector<Value*> xs = Promoted(b);
-  int64_t axis = b.row().param;
-  const bool columns = b.row().ir == OpId::kTranspose;
-  for (Value*& x : xs) {
-    if (columns) {
-      if (x->rank() == 0) x = b.Reshape(x, {1, 1});
-      if (x->rank() == 1) x = b.Unsqueeze(x, 1);
-    } else if (axis == 0) {
-      if (x->rank() == 0) x = b.Reshape(x, {1, 1});
-      if (x->rank() == 1) x = b.Unsqueeze(x, 0);
-    } else if (axis == 1) {
-      if (x->rank() == 0) x = b.Reshape(x, {1});
-    } else {
-      if (x->rank() == 0) x = b.Reshape(x, {1, 1, 1});
-      if (x->rank() == 1) x = b.Unsqueeze(b.Unsqueeze(x, 0), 2);
-      if (x->rank() == 2) x = b.Unsqueeze(x, 2);
-    }
-  }
-  if (xs.empty()) return b.Invalid("no tensors");
-  if (!columns && axis == 1 && xs[0]->rank() == 1) axis = 0;
-  b.Return(b.Concat(std::move(xs), axis));
-}
-
-void MeshGrid(OpBuilder& b) {
-  const std::vector<Value*> xs = b.Tensors("tensors");
-  const bool swap = b.HasArg("indexing") && b.String("indexing") == "xy" && xs.size() > 1;
-  ir::Shape shape;
-  for (const Value* x : xs) shape.push_back(x->rank() == 0 ? ir::Dim(1) : x->shape()[0]);
-  if (swap) std::swap(shape[0], shape[1]);
-  std::vector<Value*> grids;
-  for (size_t i = 0; i < xs.size(); ++i) {
-    const size_t axis = swap && i < 2 ? 1 - i : i;
-    ir::Shape line(shape.size(), ir::Dim(1));
-    line[axis] = shape[axis];
-    grids.push_back(b.Expand(b.Reshape(xs[i], std::move(line)), shape));
-  }
-  b.ReturnList(grids);
-}
-
 constexpr Row kRows[] = {
     {"aten::slice.Tensor", Slice, OpId::kIdentity, 0, true, WriteSlice},
     {"aten::slice_copy", Slice},
@@ -518,17 +440,6 @@ constexpr Row kRows[] = {
     {"aten::unfold_copy", Unfold},
     {"aten::as_strided", AsStrided, OpId::kIdentity, 0, true},
     {"aten::as_strided_copy", AsStrided},
-    {"aten::cat", Cat},
-    {"aten::concat", Cat},
-    {"aten::concatenate", Cat},
-    {"aten::stack", Stack},
-    {"aten::_stack", Stack},
-    {"aten::vstack", StackAlong, OpId::kIdentity, 0},
-    {"aten::row_stack", StackAlong, OpId::kIdentity, 0},
-    {"aten::hstack", StackAlong, OpId::kIdentity, 1},
-    {"aten::dstack", StackAlong, OpId::kIdentity, 2},
-    {"aten::column_stack", StackAlong, OpId::kTranspose, 1},
-    {"aten::meshgrid", MeshGrid},
 };
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace floe::aten {
 
 std::span<const std::span<const Row>> AllRows() {
   static const auto& kAll =
-      *new std::array{MathRows(), UnaryRows(), ViewRows(), SliceRows(), CreateRows()};
+      *new std::array{MathRows(),    UnaryRows(),  ViewRows(),  SliceRows(), CreateRows(),
+                      ArrangeRows(), ReduceRows(), IndexRows(), OrderRows()};
   return kAll;
 }
 
