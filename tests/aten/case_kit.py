@@ -11,9 +11,18 @@ import zlib
 import torch
 from torch import nn
 
-DTYPES = {"f32": torch.float32, "f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16,
-          "i8": torch.int8, "i16": torch.int16, "i32": torch.int32, "i64": torch.int64, "u8": torch.uint8,
-          "bool": torch.bool}
+DTYPES = {
+    "f32": torch.float32,
+    "f64": torch.float64,
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "i8": torch.int8,
+    "i16": torch.int16,
+    "i32": torch.int32,
+    "i64": torch.int64,
+    "u8": torch.uint8,
+    "bool": torch.bool,
+}
 SPECIAL = (float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-30, -3e4)
 
 
@@ -47,8 +56,8 @@ class T:
             x = torch.randn(shape, generator=generator, dtype=torch.float64)
             if self.kind == "special":
                 flat = x.flatten()
-                places = torch.randperm(flat.numel(), generator=generator)[:len(SPECIAL)]
-                flat[places] = torch.tensor(SPECIAL[:len(places)], dtype=torch.float64)
+                places = torch.randperm(flat.numel(), generator=generator)[: len(SPECIAL)]
+                flat[places] = torch.tensor(SPECIAL[: len(places)], dtype=torch.float64)
                 x = flat.reshape(shape)
             x = x.to(dtype)
         return x if self.then is None else self.then(x)

@@ -24,10 +24,27 @@ for name in ARITHMETIC:
     op(f"{name}.mixed", f, T(3, 5, dt="i64"), T(5, **away))
     op(f"{name}.mixed_low", f, T(3, 5, dt="f16"), T(5, dt="i32", lo=1))
 for name in ("add", "mul", "div", "maximum"):
-    op(f"{name}.bool", getattr(torch, name), T(3, 5, dt="bool"), T(3, 5, dt="bool", then=lambda x: x | True)
-       if name == "div" else T(5, dt="bool"))
-for name in ("pow", "atan2", "hypot", "copysign", "fmax", "fmin", "logaddexp", "logaddexp2", "xlogy", "nextafter",
-             "float_power", "heaviside", "ldexp"):
+    op(
+        f"{name}.bool",
+        getattr(torch, name),
+        T(3, 5, dt="bool"),
+        T(3, 5, dt="bool", then=lambda x: x | True) if name == "div" else T(5, dt="bool"),
+    )
+for name in (
+    "pow",
+    "atan2",
+    "hypot",
+    "copysign",
+    "fmax",
+    "fmin",
+    "logaddexp",
+    "logaddexp2",
+    "xlogy",
+    "nextafter",
+    "float_power",
+    "heaviside",
+    "ldexp",
+):
     f = getattr(torch, name)
     op(name, f, T(3, 5, lo=0.1, hi=3), T(3, 5, lo=-2, hi=2))
     op(f"{name}.broadcast", f, T(4, 1, lo=0.1, hi=3), T(6, lo=-2, hi=2))
@@ -68,18 +85,43 @@ op("logic.operators", lambda x, y: ((x > 0) & (y > 0) | ~(x > y)) ^ (y == x), T(
 # Division modes
 MODES = {"true": None, "trunc": "trunc", "floor": "floor"}
 for key, mode in MODES.items():
-    op(f"div.{key}.i32", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(4, 9, dt="i32", lo=-40, hi=40),
-       T(9, dt="i32", lo=-7, hi=0))
-    op(f"div.{key}.f32", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(4, 9, lo=-9, hi=9), T(9, lo=0.4, hi=3))
-    op(f"div.{key}.special", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(12, 1, kind="special"),
-       T(12, kind="special"))
+    op(
+        f"div.{key}.i32",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(4, 9, dt="i32", lo=-40, hi=40),
+        T(9, dt="i32", lo=-7, hi=0),
+    )
+    op(
+        f"div.{key}.f32",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(4, 9, lo=-9, hi=9),
+        T(9, lo=0.4, hi=3),
+    )
+    op(
+        f"div.{key}.special",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(12, 1, kind="special"),
+        T(12, kind="special"),
+    )
     op(f"div.{key}.scalar", lambda x, m=mode: torch.div(x, -3, rounding_mode=m), T(4, 9, dt="i64", lo=-40, hi=40))
-    op(f"div.{key}.mixed", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(4, 9, dt="i64", lo=-40, hi=40),
-       T(9, lo=0.4, hi=3))
-    op(f"div.{key}.bool_by_int", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(4, 3, dt="bool"),
-       T(3, dt="i8", lo=1, hi=4))
-    op(f"div.{key}.f16", lambda x, y, m=mode: torch.div(x, y, rounding_mode=m), T(4, 9, lo=-9, hi=9, dt="f16"),
-       T(9, lo=0.4, hi=3, dt="f16"))
+    op(
+        f"div.{key}.mixed",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(4, 9, dt="i64", lo=-40, hi=40),
+        T(9, lo=0.4, hi=3),
+    )
+    op(
+        f"div.{key}.bool_by_int",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(4, 3, dt="bool"),
+        T(3, dt="i8", lo=1, hi=4),
+    )
+    op(
+        f"div.{key}.f16",
+        lambda x, y, m=mode: torch.div(x, y, rounding_mode=m),
+        T(4, 9, lo=-9, hi=9, dt="f16"),
+        T(9, lo=0.4, hi=3, dt="f16"),
+    )
 op("floordiv.operator", lambda x: x // 4, T(4, 9, dt="i64", lo=-40, hi=40))
 op("floordiv.operator_float", lambda x: x // 0.75, T(4, 9, lo=-9, hi=9))
 op("mod.operator", lambda x: (x % 5, x % -5), T(4, 9, dt="i64", lo=-40, hi=40))
@@ -96,16 +138,16 @@ for dt in ("f32", "f16", "i32", "u8", "bool", "i64"):
     if dt != "bool":
         op(f"scalar.reversed.{dt}", lambda x: (2 - x, 1.5 - x, 3 / (x + 20)), T(3, 5, dt=dt))
     op(f"scalar.true.{dt}", lambda x: (x + True, x * True), T(3, 5, dt=dt))
-op("pow.scalar_2", lambda x: x ** 2, T(3, 5))
-op("pow.scalar_3", lambda x: x ** 3, T(3, 5))
-op("pow.scalar_half", lambda x: x ** 0.5, T(3, 5, lo=0, hi=5))
-op("pow.scalar_negative", lambda x: x ** -1.5, T(3, 5, lo=0.3, hi=5))
-op("pow.scalar_zero", lambda x: x ** 0, T(2, 8, kind="special"))
-op("pow.scalar_base", lambda x: 2 ** x, T(3, 5))
+op("pow.scalar_2", lambda x: x**2, T(3, 5))
+op("pow.scalar_3", lambda x: x**3, T(3, 5))
+op("pow.scalar_half", lambda x: x**0.5, T(3, 5, lo=0, hi=5))
+op("pow.scalar_negative", lambda x: x**-1.5, T(3, 5, lo=0.3, hi=5))
+op("pow.scalar_zero", lambda x: x**0, T(2, 8, kind="special"))
+op("pow.scalar_base", lambda x: 2**x, T(3, 5))
 op("pow.scalar_base_float", lambda x: torch.pow(2.5, x), T(3, 5))
-op("pow.i32_scalar", lambda x: x ** 3, T(3, 5, dt="i32"))
-op("pow.i32_float_scalar", lambda x: x ** 1.5, T(3, 5, dt="i32", lo=0))
-op("pow.wraps", lambda x: x ** 5, T(3, 5, dt="i8"))
+op("pow.i32_scalar", lambda x: x**3, T(3, 5, dt="i32"))
+op("pow.i32_float_scalar", lambda x: x**1.5, T(3, 5, dt="i32", lo=0))
+op("pow.wraps", lambda x: x**5, T(3, 5, dt="i8"))
 op("pow.int_base", lambda x: torch.pow(2, x), T(3, 5, dt="i64", lo=0))
 op("add.alpha", lambda x, y: torch.add(x, y, alpha=2.5), T(3, 5), T(5))
 op("add.alpha_int", lambda x, y: torch.add(x, y, alpha=-3), T(3, 5, dt="i32"), T(5, dt="i64"))
@@ -123,12 +165,30 @@ op("abs.i8_lowest", torch.abs, T(4, 3, dt="i8", lo=-128, hi=-120))
 # Type promotion: dimension tensors, 0-d tensors, both ways
 PAIRS = list(itertools.combinations(("f32", "f64", "f16", "bf16", "i8", "u8", "i32", "i64", "bool"), 2))
 for a, b in PAIRS:
-    op(f"promote.{a}_{b}", lambda x, y: (x + y, y * x, x / (y + 20)), T(2, 3, dt=a), T(3, dt=b, lo=1, hi=5)
-       if b != "bool" else T(3, dt=b))
-for a, b in (("f16", "f32"), ("f32", "f64"), ("i8", "i64"), ("i32", "f64"), ("u8", "i8"), ("bool", "i32"), ("bf16", "f32"),
-             ("i64", "f16"), ("f16", "i64"), ("i32", "bool")):
-    op(f"promote.0d.{a}_{b}", lambda x, y: (x + y, y * x), T(2, 3, dt=a),
-       T(dt=b, lo=1, hi=5) if b not in ("bool", "u8") else T(dt="u8", lo=1, hi=5, then=lambda x, d=DTYPES[b]: x.to(d)))
+    op(
+        f"promote.{a}_{b}",
+        lambda x, y: (x + y, y * x, x / (y + 20)),
+        T(2, 3, dt=a),
+        T(3, dt=b, lo=1, hi=5) if b != "bool" else T(3, dt=b),
+    )
+for a, b in (
+    ("f16", "f32"),
+    ("f32", "f64"),
+    ("i8", "i64"),
+    ("i32", "f64"),
+    ("u8", "i8"),
+    ("bool", "i32"),
+    ("bf16", "f32"),
+    ("i64", "f16"),
+    ("f16", "i64"),
+    ("i32", "bool"),
+):
+    op(
+        f"promote.0d.{a}_{b}",
+        lambda x, y: (x + y, y * x),
+        T(2, 3, dt=a),
+        T(dt=b, lo=1, hi=5) if b not in ("bool", "u8") else T(dt="u8", lo=1, hi=5, then=lambda x, d=DTYPES[b]: x.to(d)),
+    )
 op("promote.two_0d", lambda x, y: x * y, T(dt="f16", lo=1, hi=2), T(dt="f32", lo=1, hi=2))
 op("promote.comparison", lambda x, y: x < y, T(2, 3, dt="u8"), T(3, dt="i8"))
 op("promote.where", lambda c, x, y: torch.where(c, x, y), T(2, 3, dt="bool"), T(3, dt="i32"), T(2, 1, dt="f64"))

@@ -9,10 +9,12 @@ from case_kit import T, net, op
 
 def inplace(name, change, *inputs):
     """A case that changes a copy of its first input and returns it together with the original."""
+
     def run(x, *rest):
         y = x.clone()
         change(y, *rest)
         return y, x
+
     if len(inputs) == 1:
         op(name, lambda x: run(x), *inputs)
     elif len(inputs) == 2:
@@ -24,21 +26,66 @@ def inplace(name, change, *inputs):
 X, Y = T(3, 4), T(4)
 for method in ("add_", "sub_", "mul_", "div_", "copy_", "atan2_"):
     inplace(method, lambda x, y, m=method: getattr(x, m)(y), X, Y)
-for method in ("relu_", "sigmoid_", "tanh_", "exp_", "neg_", "abs_", "sin_", "cos_", "floor_", "ceil_", "round_", "zero_", "square_",
-               "erf_", "trunc_", "sign_", "expm1_", "frac_", "sinh_", "atan_", "nan_to_num_"):
+for method in (
+    "relu_",
+    "sigmoid_",
+    "tanh_",
+    "exp_",
+    "neg_",
+    "abs_",
+    "sin_",
+    "cos_",
+    "floor_",
+    "ceil_",
+    "round_",
+    "zero_",
+    "square_",
+    "erf_",
+    "trunc_",
+    "sign_",
+    "expm1_",
+    "frac_",
+    "sinh_",
+    "atan_",
+    "nan_to_num_",
+):
     inplace(method, lambda x, m=method: getattr(x, m)(), X)
 for method in ("sqrt_", "log_", "log1p_", "rsqrt_", "reciprocal_", "log2_", "logit_"):
     inplace(method, lambda x, m=method: getattr(x, m)(), T(3, 4, lo=0.1, hi=0.9))
 WITH_ARGUMENTS = {
-    "add_.scalar": lambda x: x.add_(1.5), "add_.alpha": lambda x: x.add_(x[0].clone(), alpha=2), "mul_.scalar": lambda x: x.mul_(-2), "sub_.scalar": lambda x: x.sub_(0.5),
-    "div_.scalar": lambda x: x.div_(4), "div_.mode": lambda x: x.div_(0.3, rounding_mode="floor"), "pow_": lambda x: x.pow_(2), "clamp_": lambda x: x.clamp_(-0.5, 0.5),
-    "clamp_min_": lambda x: x.clamp_min_(0.1), "fill_": lambda x: x[1].fill_(3.5), "masked_fill_": lambda x: x.masked_fill_(x > 0, -1.0), "iadd": lambda x: x.__iadd__(2.0),
-    "remainder_": lambda x: x.remainder_(0.7), "fmod_": lambda x: x.fmod_(0.7), "leaky_relu_": lambda x: F.leaky_relu_(x, 0.1), "elu_": lambda x: F.elu_(x),
-    "hardtanh_": lambda x: F.hardtanh_(x), "relu6": lambda x: F.relu6(x, inplace=True), "silu": lambda x: F.silu(x, inplace=True), "hardswish": lambda x: F.hardswish(x, inplace=True),
-    "threshold_": lambda x: F.threshold_(x, 0.1, 2.0), "tril_": lambda x: x.tril_(), "triu_": lambda x: x.triu_(1), "lerp_": lambda x: x.lerp_(torch.ones(4), 0.25),
-    "addcmul_": lambda x: x.addcmul_(x, x, value=0.5), "cumsum_": lambda x: x.cumsum_(1), "index_fill_": lambda x: x.index_fill_(0, torch.tensor([0, 2]), 5.0),
-    "fill_diagonal_": lambda x: x.fill_diagonal_(7.0), "floor_divide_": lambda x: x.floor_divide_(0.4), "dropout": lambda x: F.dropout(x, 0.5, False, True),
-    "hardsigmoid": lambda x: F.hardsigmoid(x, inplace=True), "mish": lambda x: F.mish(x, inplace=True), "selu_": lambda x: F.selu(x, inplace=True),
+    "add_.scalar": lambda x: x.add_(1.5),
+    "add_.alpha": lambda x: x.add_(x[0].clone(), alpha=2),
+    "mul_.scalar": lambda x: x.mul_(-2),
+    "sub_.scalar": lambda x: x.sub_(0.5),
+    "div_.scalar": lambda x: x.div_(4),
+    "div_.mode": lambda x: x.div_(0.3, rounding_mode="floor"),
+    "pow_": lambda x: x.pow_(2),
+    "clamp_": lambda x: x.clamp_(-0.5, 0.5),
+    "clamp_min_": lambda x: x.clamp_min_(0.1),
+    "fill_": lambda x: x[1].fill_(3.5),
+    "masked_fill_": lambda x: x.masked_fill_(x > 0, -1.0),
+    "iadd": lambda x: x.__iadd__(2.0),
+    "remainder_": lambda x: x.remainder_(0.7),
+    "fmod_": lambda x: x.fmod_(0.7),
+    "leaky_relu_": lambda x: F.leaky_relu_(x, 0.1),
+    "elu_": lambda x: F.elu_(x),
+    "hardtanh_": lambda x: F.hardtanh_(x),
+    "relu6": lambda x: F.relu6(x, inplace=True),
+    "silu": lambda x: F.silu(x, inplace=True),
+    "hardswish": lambda x: F.hardswish(x, inplace=True),
+    "threshold_": lambda x: F.threshold_(x, 0.1, 2.0),
+    "tril_": lambda x: x.tril_(),
+    "triu_": lambda x: x.triu_(1),
+    "lerp_": lambda x: x.lerp_(torch.ones(4), 0.25),
+    "addcmul_": lambda x: x.addcmul_(x, x, value=0.5),
+    "cumsum_": lambda x: x.cumsum_(1),
+    "index_fill_": lambda x: x.index_fill_(0, torch.tensor([0, 2]), 5.0),
+    "fill_diagonal_": lambda x: x.fill_diagonal_(7.0),
+    "floor_divide_": lambda x: x.floor_divide_(0.4),
+    "dropout": lambda x: F.dropout(x, 0.5, False, True),
+    "hardsigmoid": lambda x: F.hardsigmoid(x, inplace=True),
+    "mish": lambda x: F.mish(x, inplace=True),
+    "selu_": lambda x: F.selu(x, inplace=True),
 }
 for name, f in WITH_ARGUMENTS.items():
     inplace(name, f, X)
@@ -50,13 +97,23 @@ op("resize.transpose_", lambda x: x.clone().transpose_(0, 1), X)
 
 def assign(name, statement, *inputs):
     """A case of an assignment `y... = ...` to parts of a copy of x0."""
+
     def run(*args):
         y = args[0].clone()
         scope = {"y": y, "x": args, "torch": torch}
         exec(statement, scope)
         return y
+
     count = len(inputs)
-    op(name, (lambda a: run(a)) if count == 1 else (lambda a, b: run(a, b)) if count == 2 else (lambda a, b, c: run(a, b, c)), *inputs)
+    op(
+        name,
+        (
+            (lambda a: run(a))
+            if count == 1
+            else (lambda a, b: run(a, b)) if count == 2 else (lambda a, b, c: run(a, b, c))
+        ),
+        *inputs,
+    )
 
 
 V = T(5, 6)
@@ -101,7 +158,9 @@ assign("view.permute_slice", "v = y.permute(1, 0)[1:5:2]\nv.copy_(v * 2 + 1)", V
 assign("view.as_strided", "y.as_strided((2, 2), (6, 1), 8).fill_(4.0)", V)
 assign("view.expand_read", "v = y[:1].expand(5, 6)\nz = v + 1\ny.mul_(z)", V)
 assign("inplace.index_put_", "y.index_put_((x[1],), x[2])", V, torch.tensor([4, 0]), T(2, 6))
-assign("inplace.index_put_accumulate", "y.index_put_((x[1],), x[2], accumulate=True)", V, torch.tensor([4, 0, 4]), T(3, 6))
+assign(
+    "inplace.index_put_accumulate", "y.index_put_((x[1],), x[2], accumulate=True)", V, torch.tensor([4, 0, 4]), T(3, 6)
+)
 assign("inplace.index_add_", "y.index_add_(0, x[1], x[2])", V, torch.tensor([4, 0, 4]), T(3, 6))
 assign("inplace.index_copy_", "y.index_copy_(0, x[1], x[2])", V, torch.tensor([4, 0]), T(2, 6))
 assign("inplace.scatter_", "y.scatter_(1, x[1], 2.0)", V, T(5, 2, dt="i64", lo=0, hi=6))

@@ -1,20 +1,41 @@
 """Products of matrices, einsum, other linear algebra, and whole expressions."""
 
 import torch
+from torch.utils import _pytree as pytree
 
 from case_kit import T, op
 
 PRODUCTS = {
-    "mm": (torch.mm, T(3, 5), T(5, 4)), "bmm": (torch.bmm, T(2, 3, 5), T(2, 5, 4)), "mv": (torch.mv, T(3, 5), T(5)), "dot": (torch.dot, T(7), T(7)),
-    "vdot": (torch.vdot, T(7), T(7)), "inner": (torch.inner, T(3, 5), T(4, 5)), "outer": (torch.outer, T(3), T(5)), "ger": (torch.ger, T(3), T(5)),
-    "matmul.vv": (torch.matmul, T(5), T(5)), "matmul.mv": (torch.matmul, T(3, 5), T(5)), "matmul.vm": (torch.matmul, T(5), T(5, 3)), "matmul.bm": (torch.matmul, T(2, 3, 5), T(5, 4)),
-    "matmul.mb": (torch.matmul, T(3, 5), T(2, 5, 4)), "matmul.bb": (torch.matmul, T(2, 1, 3, 5), T(4, 5, 2)), "matmul.bv": (torch.matmul, T(2, 3, 5), T(5)), "matmul.vb": (torch.matmul, T(3), T(2, 3, 5)),
-    "matmul.one": (torch.matmul, T(1, 1), T(1, 1)), "matmul.empty": (torch.matmul, T(3, 0), T(0, 4)), "matmul.no_rows": (torch.matmul, T(0, 5), T(5, 4)),
-    "kron": (torch.kron, T(2, 3), T(3, 2)), "cross": (lambda x, y: torch.linalg.cross(x, y), T(4, 3), T(4, 3)), "cross.dim": (lambda x, y: torch.cross(x, y, 0), T(3, 4), T(3, 4)),
-    "tensordot": (lambda x, y: torch.tensordot(x, y, 2), T(2, 3, 4), T(3, 4, 5)), "tensordot.dims": (lambda x, y: torch.tensordot(x, y, ((1,), (0,))), T(2, 3, 4), T(3, 5)),
-    "transposed": (lambda x, y: x.t() @ y.t(), T(5, 3), T(4, 5)), "matmul.transposed_batch": (lambda x, y: x @ y.transpose(1, 2), T(2, 3, 5), T(2, 4, 5)),
-    "multi_dot": (lambda x, y: torch.linalg.multi_dot([x, y, x]), T(3, 4), T(4, 3)), "chain_matmul": (lambda x, y: torch.chain_matmul(x, y, x), T(3, 4), T(4, 3)),
-    "linear": (torch.nn.functional.linear, T(3, 5), T(4, 5)), "bilinear": (lambda x, y: torch.nn.functional.bilinear(x, x, y), T(3, 4), T(2, 4, 4)),
+    "mm": (torch.mm, T(3, 5), T(5, 4)),
+    "bmm": (torch.bmm, T(2, 3, 5), T(2, 5, 4)),
+    "mv": (torch.mv, T(3, 5), T(5)),
+    "dot": (torch.dot, T(7), T(7)),
+    "vdot": (torch.vdot, T(7), T(7)),
+    "inner": (torch.inner, T(3, 5), T(4, 5)),
+    "outer": (torch.outer, T(3), T(5)),
+    "ger": (torch.ger, T(3), T(5)),
+    "matmul.vv": (torch.matmul, T(5), T(5)),
+    "matmul.mv": (torch.matmul, T(3, 5), T(5)),
+    "matmul.vm": (torch.matmul, T(5), T(5, 3)),
+    "matmul.bm": (torch.matmul, T(2, 3, 5), T(5, 4)),
+    "matmul.mb": (torch.matmul, T(3, 5), T(2, 5, 4)),
+    "matmul.bb": (torch.matmul, T(2, 1, 3, 5), T(4, 5, 2)),
+    "matmul.bv": (torch.matmul, T(2, 3, 5), T(5)),
+    "matmul.vb": (torch.matmul, T(3), T(2, 3, 5)),
+    "matmul.one": (torch.matmul, T(1, 1), T(1, 1)),
+    "matmul.empty": (torch.matmul, T(3, 0), T(0, 4)),
+    "matmul.no_rows": (torch.matmul, T(0, 5), T(5, 4)),
+    "kron": (torch.kron, T(2, 3), T(3, 2)),
+    "cross": (lambda x, y: torch.linalg.cross(x, y), T(4, 3), T(4, 3)),
+    "cross.dim": (lambda x, y: torch.cross(x, y, 0), T(3, 4), T(3, 4)),
+    "tensordot": (lambda x, y: torch.tensordot(x, y, 2), T(2, 3, 4), T(3, 4, 5)),
+    "tensordot.dims": (lambda x, y: torch.tensordot(x, y, ((1,), (0,))), T(2, 3, 4), T(3, 5)),
+    "transposed": (lambda x, y: x.t() @ y.t(), T(5, 3), T(4, 5)),
+    "matmul.transposed_batch": (lambda x, y: x @ y.transpose(1, 2), T(2, 3, 5), T(2, 4, 5)),
+    "multi_dot": (lambda x, y: torch.linalg.multi_dot([x, y, x]), T(3, 4), T(4, 3)),
+    "chain_matmul": (lambda x, y: torch.chain_matmul(x, y, x), T(3, 4), T(4, 3)),
+    "linear": (torch.nn.functional.linear, T(3, 5), T(4, 5)),
+    "bilinear": (lambda x, y: torch.nn.functional.bilinear(x, x, y), T(3, 4), T(2, 4, 4)),
     "vecdot": (torch.linalg.vecdot, T(3, 5), T(3, 5)),
 }
 for name, (f, a, b) in PRODUCTS.items():
@@ -31,12 +52,34 @@ op("addr", lambda m, x, y: torch.addr(m, x, y, beta=2.0, alpha=0.5), T(3, 5), T(
 op("addbmm", lambda b, x, y: torch.addbmm(b, x, y, beta=0.5), T(3, 4), T(2, 3, 5), T(2, 5, 4))
 op("baddbmm", lambda b, x, y: torch.baddbmm(b, x, y, beta=0.5, alpha=0.3), T(2, 3, 4), T(2, 3, 5), T(2, 5, 4))
 op("baddbmm.broadcast", torch.baddbmm, T(4), T(2, 3, 5), T(2, 5, 4))
-EINSUM = {"ij,jk->ik": (T(3, 4), T(4, 5)), "bij,bjk->bik": (T(2, 3, 4), T(2, 4, 5)), "ij,ij->": (T(3, 4), T(3, 4)), "ij,kj->ik": (T(3, 4), T(5, 4)), "i,j->ij": (T(3), T(4)),
-          "bhqd,bhkd->bhqk": (T(2, 2, 3, 4), T(2, 2, 5, 4)), "bhqk,bkhd->bqhd": (T(2, 2, 3, 4), T(2, 4, 2, 5)), "...ij,...jk->...ik": (T(2, 3, 4), T(2, 4, 5)),
-          "ij,jk": (T(3, 4), T(4, 5)), "bi,bj->b": (T(2, 3), T(2, 4)), "abc,cd->abd": (T(2, 3, 4), T(4, 5)), "nchw,kc->nkhw": (T(2, 3, 2, 2), T(4, 3))}
+EINSUM = {
+    "ij,jk->ik": (T(3, 4), T(4, 5)),
+    "bij,bjk->bik": (T(2, 3, 4), T(2, 4, 5)),
+    "ij,ij->": (T(3, 4), T(3, 4)),
+    "ij,kj->ik": (T(3, 4), T(5, 4)),
+    "i,j->ij": (T(3), T(4)),
+    "bhqd,bhkd->bhqk": (T(2, 2, 3, 4), T(2, 2, 5, 4)),
+    "bhqk,bkhd->bqhd": (T(2, 2, 3, 4), T(2, 4, 2, 5)),
+    "...ij,...jk->...ik": (T(2, 3, 4), T(2, 4, 5)),
+    "ij,jk": (T(3, 4), T(4, 5)),
+    "bi,bj->b": (T(2, 3), T(2, 4)),
+    "abc,cd->abd": (T(2, 3, 4), T(4, 5)),
+    "nchw,kc->nkhw": (T(2, 3, 2, 2), T(4, 3)),
+}
 for formula, (a, b) in EINSUM.items():
-    op(f"einsum.{formula.replace(',', '_').replace('->', '_to_').replace('...', 'etc')}", lambda x, y, e=formula: torch.einsum(e, x, y), a, b)
-for formula, a in {"ii->i": T(4, 4), "ii->": T(4, 4), "ijk->kij": T(2, 3, 4), "ij->j": T(3, 4), "bij->b": T(2, 3, 4)}.items():
+    op(
+        f"einsum.{formula.replace(',', '_').replace('->', '_to_').replace('...', 'etc')}",
+        lambda x, y, e=formula: torch.einsum(e, x, y),
+        a,
+        b,
+    )
+for formula, a in {
+    "ii->i": T(4, 4),
+    "ii->": T(4, 4),
+    "ijk->kij": T(2, 3, 4),
+    "ij->j": T(3, 4),
+    "bij->b": T(2, 3, 4),
+}.items():
     op(f"einsum.{formula.replace('->', '_to_')}", lambda x, e=formula: torch.einsum(e, x), a)
 op("einsum.three", lambda x, y, z: torch.einsum("ij,jk,kl->il", x, y, z), T(2, 3), T(3, 4), T(4, 2))
 op("trace", torch.trace, T(4, 5))
@@ -46,9 +89,15 @@ op("cov", torch.cov, T(3, 7))
 op("corrcoef", torch.corrcoef, T(3, 7))
 SQUARE = T(4, 4, then=lambda x: x @ x.t() + torch.eye(4))
 for name in ("inv", "det", "slogdet", "cholesky", "qr", "svdvals", "eigvalsh", "pinv"):
-    op(f"linalg.{name}", getattr(torch.linalg, name), SQUARE, tol=1e-3)
+    op(f"linalg.{name}", lambda x, f=getattr(torch.linalg, name): pytree.tree_leaves(f(x)), SQUARE, tol=1e-3)
 op("linalg.solve", torch.linalg.solve, SQUARE, T(4, 2), tol=1e-3)
-op("linalg.solve_triangular", lambda a, b: torch.linalg.solve_triangular(a.triu(), b, upper=True), SQUARE, T(4, 2), tol=1e-3)
+op(
+    "linalg.solve_triangular",
+    lambda a, b: torch.linalg.solve_triangular(a.triu(), b, upper=True),
+    SQUARE,
+    T(4, 2),
+    tol=1e-3,
+)
 op("cholesky_solve", lambda a, b: torch.cholesky_solve(b, torch.linalg.cholesky(a)), SQUARE, T(4, 2), tol=1e-3)
 op("rmsnorm_matmul", lambda x, w: (x * torch.rsqrt(x.square().mean(-1, True) + 1e-5)) @ w, T(3, 8), T(8, 4))
 op("standardise", lambda x: (x - x.mean(0)) / (x.std(0) + 1e-5), T(9, 4))
@@ -58,7 +107,12 @@ op("box_iou", lambda a, b: _iou(a, b), T(4, 4, lo=0, hi=1), T(3, 4, lo=0, hi=1))
 op("positional", lambda x: x + _positions(x.shape[1], x.shape[2]), T(2, 5, 6))
 op("label_argmax", lambda x: torch.nn.functional.one_hot(x.softmax(-1).argmax(-1), 5), T(3, 5))
 op("nms_scores", lambda x: (x > 0.5).float() * x.topk(3, 1).values.min(1, keepdim=True).values, T(3, 5, lo=0, hi=1))
-op("masked_mean", lambda x, m: (x * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1), T(2, 5, 3), T(2, 5, dt="f32", lo=0, hi=1, then=torch.round))
+op(
+    "masked_mean",
+    lambda x, m: (x * m[..., None]).sum(1) / m.sum(1, keepdim=True).clamp(min=1),
+    T(2, 5, 3),
+    T(2, 5, dt="f32", lo=0, hi=1, then=torch.round),
+)
 op("complex_free_fft", lambda x: torch.view_as_real(torch.fft.rfft(x)), T(3, 8))
 op("stft_like", lambda x: x.unfold(-1, 4, 2) * torch.hann_window(4), T(2, 12))
 

@@ -9,8 +9,15 @@ from torch.nn import functional as F
 from case_kit import T, net, op
 
 for name, kind in (("LSTM", nn.LSTM), ("GRU", nn.GRU), ("RNN", nn.RNN)):
-    CONFIGS = {"plain": dict(), "layers": dict(num_layers=2), "both_ways": dict(bidirectional=True), "batch_first": dict(batch_first=True),
-               "no_bias": dict(bias=False), "deep": dict(num_layers=2, bidirectional=True, batch_first=True), "dropout": dict(num_layers=2, dropout=0.3)}
+    CONFIGS = {
+        "plain": dict(),
+        "layers": dict(num_layers=2),
+        "both_ways": dict(bidirectional=True),
+        "batch_first": dict(batch_first=True),
+        "no_bias": dict(bias=False),
+        "deep": dict(num_layers=2, bidirectional=True, batch_first=True),
+        "dropout": dict(num_layers=2, dropout=0.3),
+    }
     if name == "LSTM":
         CONFIGS["projected"] = dict(proj_size=3)
     if name == "RNN":
@@ -67,7 +74,11 @@ class Packed(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.embed, self.rnn, self.head = nn.Embedding(11, 6), nn.GRU(6, 5, batch_first=True, bidirectional=True), nn.Linear(10, 3)
+        self.embed, self.rnn, self.head = (
+            nn.Embedding(11, 6),
+            nn.GRU(6, 5, batch_first=True, bidirectional=True),
+            nn.Linear(10, 3),
+        )
 
     def forward(self, ids):
         y, h = self.rnn(self.embed(ids))
@@ -79,16 +90,42 @@ net("GRU.classifier", Packed, T(2, 7, dt="i64", lo=0, hi=11))
 # Attention
 q, k, v = T(2, 3, 5, 4), T(2, 3, 7, 4), T(2, 3, 7, 4)
 op("sdpa", F.scaled_dot_product_attention, q, k, v)
-op("sdpa.causal", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), T(2, 3, 6, 4), T(2, 3, 6, 4), T(2, 3, 6, 4))
+op(
+    "sdpa.causal",
+    lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+    T(2, 3, 6, 4),
+    T(2, 3, 6, 4),
+    T(2, 3, 6, 4),
+)
 op("sdpa.causal_uneven", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), q, k, v)
-op("sdpa.mask_bool", lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m), q, k, v, T(2, 1, 5, 7, dt="bool", then=lambda m: m.index_fill(3, torch.tensor([0]), True)))
-op("sdpa.mask_row_all_false", lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m), q, k, v, T(5, 7, dt="bool", then=lambda m: m.index_fill(0, torch.tensor([1]), False)))
+op(
+    "sdpa.mask_bool",
+    lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m),
+    q,
+    k,
+    v,
+    T(2, 1, 5, 7, dt="bool", then=lambda m: m.index_fill(3, torch.tensor([0]), True)),
+)
+op(
+    "sdpa.mask_row_all_false",
+    lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m),
+    q,
+    k,
+    v,
+    T(5, 7, dt="bool", then=lambda m: m.index_fill(0, torch.tensor([1]), False)),
+)
 op("sdpa.mask_float", lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m), q, k, v, T(5, 7))
 op("sdpa.scale", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, scale=0.3), q, k, v)
 op("sdpa.3d", F.scaled_dot_product_attention, T(2, 5, 4), T(2, 7, 4), T(2, 7, 6))
 op("sdpa.2d", F.scaled_dot_product_attention, T(5, 4), T(7, 4), T(7, 3))
 op("sdpa.broadcast", F.scaled_dot_product_attention, T(2, 3, 5, 4), T(1, 3, 7, 4), T(1, 3, 7, 4))
-op("sdpa.grouped", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True), T(2, 4, 5, 4), T(2, 2, 7, 4), T(2, 2, 7, 4))
+op(
+    "sdpa.grouped",
+    lambda q, k, v: F.scaled_dot_product_attention(q, k, v, enable_gqa=True),
+    T(2, 4, 5, 4),
+    T(2, 2, 7, 4),
+    T(2, 2, 7, 4),
+)
 for dt in ("f64", "f16", "bf16"):
     op(f"sdpa.{dt}", F.scaled_dot_product_attention, T(1, 2, 5, 4, dt=dt), T(1, 2, 7, 4, dt=dt), T(1, 2, 7, 4, dt=dt))
 op("attention.handmade", lambda q, k, v: torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(4), -1) @ v, q, k, v)
@@ -127,16 +164,38 @@ class CrossAttention(nn.Module):
         return self.attention(q, k, v, key_padding_mask=padded)
 
 
-net("MultiheadAttention.cross", CrossAttention, T(2, 3, 8), T(2, 5, 6), T(2, 5, 5), torch.tensor([[False] * 5, [False, False, True, True, True]]))
+net(
+    "MultiheadAttention.cross",
+    CrossAttention,
+    T(2, 3, 8),
+    T(2, 5, 6),
+    T(2, 5, 5),
+    torch.tensor([[False] * 5, [False, False, True, True, True]]),
+)
 for norm_first in (False, True):
     for activation in ("relu", "gelu"):
-        net(f"TransformerEncoderLayer.{norm_first}_{activation}",
-            lambda n=norm_first, a=activation: nn.TransformerEncoderLayer(8, 2, 12, activation=a, norm_first=n, batch_first=True), T(2, 5, 8))
+        net(
+            f"TransformerEncoderLayer.{norm_first}_{activation}",
+            lambda n=norm_first, a=activation: nn.TransformerEncoderLayer(
+                8, 2, 12, activation=a, norm_first=n, batch_first=True
+            ),
+            T(2, 5, 8),
+        )
 net("TransformerEncoderLayer.seq_first", lambda: nn.TransformerEncoderLayer(8, 2, 12), T(5, 2, 8))
-net("TransformerEncoder", lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 2), T(2, 5, 8))
-net("TransformerEncoder.normed", lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12), 1, norm=nn.LayerNorm(8)), T(5, 2, 8))
+net(
+    "TransformerEncoder",
+    lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12, batch_first=True), 2),
+    T(2, 5, 8),
+)
+net(
+    "TransformerEncoder.normed",
+    lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 12), 1, norm=nn.LayerNorm(8)),
+    T(5, 2, 8),
+)
 net("TransformerDecoderLayer", lambda: nn.TransformerDecoderLayer(8, 2, 12, batch_first=True), T(2, 3, 8), T(2, 5, 8))
-net("TransformerDecoder", lambda: nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 12), 2), T(3, 2, 8), T(5, 2, 8))
+net(
+    "TransformerDecoder", lambda: nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 12), 2), T(3, 2, 8), T(5, 2, 8)
+)
 net("Transformer", lambda: nn.Transformer(8, 2, 1, 1, 12, batch_first=True), T(2, 4, 8), T(2, 3, 8))
 
 
@@ -181,7 +240,12 @@ class SwiGlu(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.norm, self.gate, self.up, self.down = nn.RMSNorm(8), nn.Linear(8, 12, bias=False), nn.Linear(8, 12, bias=False), nn.Linear(12, 8, bias=False)
+        self.norm, self.gate, self.up, self.down = (
+            nn.RMSNorm(8),
+            nn.Linear(8, 12, bias=False),
+            nn.Linear(8, 12, bias=False),
+            nn.Linear(12, 8, bias=False),
+        )
 
     def forward(self, x):
         h = self.norm(x)

@@ -67,7 +67,11 @@ op("aminmax.all", lambda x: tuple(torch.aminmax(x)), T(3, 5, dt="i32"))
 for unbiased in (True, False):
     for name in ("std", "var"):
         op(f"{name}.unbiased_{unbiased}", lambda x, f=getattr(torch, name), u=unbiased: f(x, unbiased=u), T(3, 7))
-        op(f"{name}.dim_unbiased_{unbiased}", lambda x, f=getattr(torch, name), u=unbiased: f(x, (0,), unbiased=u), T(3, 7))
+        op(
+            f"{name}.dim_unbiased_{unbiased}",
+            lambda x, f=getattr(torch, name), u=unbiased: f(x, (0,), unbiased=u),
+            T(3, 7),
+        )
 for correction in (0, 1, 2):
     op(f"var.correction_{correction}", lambda x, c=correction: torch.var(x, 1, correction=c), T(3, 7, 2))
     op(f"std.correction_{correction}", lambda x, c=correction: x.std((0, 2), correction=c, keepdim=True), T(3, 7, 2))
@@ -136,8 +140,11 @@ op("cumulative_trapezoid", lambda y: torch.cumulative_trapezoid(y), T(3, 6))
 # Sorting and searching
 for descending in (False, True):
     op(f"sort.{descending}", lambda x, d=descending: tuple(torch.sort(x, 1, d)), T(4, 9))
-    op(f"sort.stable_{descending}", lambda x, d=descending: tuple(torch.sort(x, dim=0, descending=d, stable=True)),
-       T(9, 4, dt="i32", lo=0, hi=4))
+    op(
+        f"sort.stable_{descending}",
+        lambda x, d=descending: tuple(torch.sort(x, dim=0, descending=d, stable=True)),
+        T(9, 4, dt="i32", lo=0, hi=4),
+    )
     op(f"sort.nan_{descending}", lambda x, d=descending: torch.sort(x, 1, d)[0], T(3, 12, kind="special"))
     op(f"argsort.{descending}", lambda x, d=descending: torch.argsort(x, -1, d), T(4, 9))
     op(f"topk.{not descending}", lambda x, d=descending: tuple(torch.topk(x, 3, dim=1, largest=not d)), T(4, 9))
@@ -150,14 +157,30 @@ op("sort.bool", lambda x: torch.sort(x, stable=True)[0], T(9, dt="bool"))
 op("sort.0d", lambda x: tuple(torch.sort(x)), T())
 op("msort", torch.msort, T(5, 3))
 for right in (False, True):
-    op(f"searchsorted.{right}", lambda s, v, r=right: torch.searchsorted(s, v, right=r),
-       T(9, lo=-2, hi=2, then=lambda x: x.sort()[0]), T(3, 4))
-    op(f"searchsorted.rows_{right}", lambda s, v, r=right: torch.searchsorted(s, v, right=r),
-       T(3, 9, dt="i32", lo=0, hi=6, then=lambda x: x.sort()[0]), T(3, 5, dt="i32", lo=-1, hi=8))
-    op(f"bucketize.{right}", lambda v, s, r=right: torch.bucketize(v, s, right=r), T(4, 5),
-       T(6, lo=-2, hi=2, then=lambda x: x.sort()[0]))
-op("bucketize.int32", lambda v, s: torch.bucketize(v, s, out_int32=True), T(4, 5, dt="i64"),
-   T(6, dt="i64", then=lambda x: x.sort()[0]))
+    op(
+        f"searchsorted.{right}",
+        lambda s, v, r=right: torch.searchsorted(s, v, right=r),
+        T(9, lo=-2, hi=2, then=lambda x: x.sort()[0]),
+        T(3, 4),
+    )
+    op(
+        f"searchsorted.rows_{right}",
+        lambda s, v, r=right: torch.searchsorted(s, v, right=r),
+        T(3, 9, dt="i32", lo=0, hi=6, then=lambda x: x.sort()[0]),
+        T(3, 5, dt="i32", lo=-1, hi=8),
+    )
+    op(
+        f"bucketize.{right}",
+        lambda v, s, r=right: torch.bucketize(v, s, right=r),
+        T(4, 5),
+        T(6, lo=-2, hi=2, then=lambda x: x.sort()[0]),
+    )
+op(
+    "bucketize.int32",
+    lambda v, s: torch.bucketize(v, s, out_int32=True),
+    T(4, 5, dt="i64"),
+    T(6, dt="i64", then=lambda x: x.sort()[0]),
+)
 op("searchsorted.sorter", lambda s, v: torch.searchsorted(s, v, sorter=torch.argsort(s)), T(9), T(5))
 op("histc", lambda x: torch.histc(x, bins=5, min=-2, max=2), T(40))
 op("bincount", lambda x: torch.bincount(x, minlength=7), T(30, dt="i64", lo=0, hi=7), forms=("pt",))

@@ -7,14 +7,51 @@ from case_kit import DTYPES, T, op
 
 # name -> (lowest, highest) input of interest
 FLOAT = {
-    "abs": (-3, 3), "acos": (-1, 1), "acosh": (1, 5), "asin": (-1, 1), "asinh": (-4, 4), "atan": (-4, 4),
-    "atanh": (-0.99, 0.99), "ceil": (-4, 4), "cos": (-7, 7), "cosh": (-3, 3), "deg2rad": (-360, 360),
-    "digamma": (0.2, 6), "erf": (-3, 3), "erfc": (-3, 3), "erfinv": (-0.95, 0.95), "exp": (-4, 4), "exp2": (-4, 4),
-    "expm1": (-2, 2), "floor": (-4, 4), "frac": (-4, 4), "i0": (-4, 4), "lgamma": (0.2, 6), "log": (0.05, 9),
-    "log10": (0.05, 9), "log1p": (-0.9, 4), "log2": (0.05, 9), "logit": (0.05, 0.95), "neg": (-3, 3),
-    "positive": (-3, 3), "rad2deg": (-4, 4), "reciprocal": (0.3, 4), "round": (-4, 4), "rsqrt": (0.1, 9),
-    "sigmoid": (-5, 5), "sign": (-3, 3), "sgn": (-3, 3), "sin": (-7, 7), "sinc": (-3, 3), "sinh": (-3, 3),
-    "sqrt": (0, 9), "square": (-3, 3), "tan": (-1.3, 1.3), "tanh": (-3, 3), "trunc": (-4, 4), "nan_to_num": (-3, 3),
+    "abs": (-3, 3),
+    "acos": (-1, 1),
+    "acosh": (1, 5),
+    "asin": (-1, 1),
+    "asinh": (-4, 4),
+    "atan": (-4, 4),
+    "atanh": (-0.99, 0.99),
+    "ceil": (-4, 4),
+    "cos": (-7, 7),
+    "cosh": (-3, 3),
+    "deg2rad": (-360, 360),
+    "digamma": (0.2, 6),
+    "erf": (-3, 3),
+    "erfc": (-3, 3),
+    "erfinv": (-0.95, 0.95),
+    "exp": (-4, 4),
+    "exp2": (-4, 4),
+    "expm1": (-2, 2),
+    "floor": (-4, 4),
+    "frac": (-4, 4),
+    "i0": (-4, 4),
+    "lgamma": (0.2, 6),
+    "log": (0.05, 9),
+    "log10": (0.05, 9),
+    "log1p": (-0.9, 4),
+    "log2": (0.05, 9),
+    "logit": (0.05, 0.95),
+    "neg": (-3, 3),
+    "positive": (-3, 3),
+    "rad2deg": (-4, 4),
+    "reciprocal": (0.3, 4),
+    "round": (-4, 4),
+    "rsqrt": (0.1, 9),
+    "sigmoid": (-5, 5),
+    "sign": (-3, 3),
+    "sgn": (-3, 3),
+    "sin": (-7, 7),
+    "sinc": (-3, 3),
+    "sinh": (-3, 3),
+    "sqrt": (0, 9),
+    "square": (-3, 3),
+    "tan": (-1.3, 1.3),
+    "tanh": (-3, 3),
+    "trunc": (-4, 4),
+    "nan_to_num": (-3, 3),
 }
 KEEPS_INTEGERS = ("abs", "ceil", "floor", "neg", "positive", "round", "sign", "sgn", "square", "trunc", "nan_to_num")
 NOT_OF_BOOL = ("neg", "positive", "ceil", "floor", "round", "trunc", "frac", "sign", "nan_to_num", "sgn")
@@ -82,11 +119,27 @@ op("clamp_max.tensor", torch.clamp_max, T(2, 3, 4), T(4))
 
 # Activations, as functions
 ACTIVATIONS = {
-    "relu": F.relu, "relu6": F.relu6, "elu": F.elu, "selu": F.selu, "celu": F.celu, "leaky_relu": F.leaky_relu,
-    "gelu": F.gelu, "silu": F.silu, "mish": F.mish, "softplus": F.softplus, "softsign": F.softsign,
-    "hardtanh": F.hardtanh, "hardsigmoid": F.hardsigmoid, "hardswish": F.hardswish, "hardshrink": F.hardshrink,
-    "softshrink": F.softshrink, "tanhshrink": F.tanhshrink, "logsigmoid": F.logsigmoid, "sigmoid": F.sigmoid,
-    "tanh": F.tanh, "rrelu": F.rrelu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "elu": F.elu,
+    "selu": F.selu,
+    "celu": F.celu,
+    "leaky_relu": F.leaky_relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "mish": F.mish,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "hardtanh": F.hardtanh,
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "hardshrink": F.hardshrink,
+    "softshrink": F.softshrink,
+    "tanhshrink": F.tanhshrink,
+    "logsigmoid": F.logsigmoid,
+    "sigmoid": F.sigmoid,
+    "tanh": F.tanh,
+    "rrelu": F.rrelu,
 }
 for number, (name, function) in enumerate(ACTIVATIONS.items()):
     op(f"F.{name}", function, T(3, 11, lo=-5, hi=5))
@@ -133,7 +186,12 @@ for a in KINDS:
         if a != b:
             lo = 0 if b == "u8" else -9
             source = T(3, 5, dt=a) if a in ("bool", "u8") else T(3, 5, dt=a, lo=lo, hi=10)
-            op(f"to.{a}_{b}", lambda x, d=DTYPES[b]: x.to(d), source, forms=("pt2", "pt") if len(a + b) % 2 else ("pt2",))
+            op(
+                f"to.{a}_{b}",
+                lambda x, d=DTYPES[b]: x.to(d),
+                source,
+                forms=("pt2", "pt") if len(a + b) % 2 else ("pt2",),
+            )
 op("to.wrap_i8", lambda x: x.to(torch.int8), T(3, 9, dt="i32", lo=-1000, hi=1000))
 op("to.wrap_u8", lambda x: x.to(torch.uint8), T(3, 9, dt="i64", lo=-1000, hi=1000))
 op("to.wrap_i16", lambda x: x.to(torch.int16), T(3, 9, dt="i64", lo=-100000, hi=100000))
