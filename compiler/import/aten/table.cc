@@ -10,7 +10,8 @@ namespace floe::aten {
 std::span<const std::span<const Row>> AllRows() {
   static const auto& kAll =
       *new std::array{MathRows(),    UnaryRows(),  ViewRows(),  SliceRows(), CreateRows(),
-                      ArrangeRows(), ReduceRows(), IndexRows(), OrderRows()};
+                      ArrangeRows(), ReduceRows(), IndexRows(), OrderRows(), ActivationRows(),
+                      ConvRows(),    LinearRows(), NormRows(),  PoolRows()};
   return kAll;
 }
 
