@@ -196,6 +196,43 @@ absl::Status AddMultipleCheck(Graph& graph, const Dim& a, int64_t divisor, std::
   return AddCheck(graph, holds, std::move(message), std::move(provenance), before).status();
 }
 
+std::vector<Value*> InlineBody(Graph& graph, Graph& body, std::span<Value* const> arguments,
+                               Node* before) {
+  assert(arguments.size() == body.inputs().size());
+  std::map<const Value*, Value*> outside = {{nullptr, nullptr}};  // Only looked up.
+  for (size_t i = 0; i < arguments.size(); ++i) outside[body.inputs()[i]] = arguments[i];
+  for (const auto& value : body.values()) {
+    if (!value->is_constant()) continue;
+    outside[value.get()] = graph.AddConstant(value->name(), value->constant());
+  }
+  for (const auto& inner : body.nodes()) {
+    std::vector<Value*> inputs;
+    for (const Value* v : inner->inputs()) inputs.push_back(outside.at(v));
+    std::vector<std::string> names;
+    for (const Value* v : inner->outputs()) names.push_back(v == nullptr ? "" : v->name());
+    Node* node = graph.AddNode(inner->op(), std::move(inputs), std::move(names),
+                               std::move(inner->provenance), before);
+    node->attrs = std::move(inner->attrs);
+    node->code = std::move(inner->code);
+    node->epilogue_begin = inner->epilogue_begin;
+    node->message = std::move(inner->message);
+    node->bodies = std::move(inner->bodies);
+    for (size_t i = 0; i < inner->outputs().size(); ++i) {
+      const Value* from = inner->outputs()[i];
+      if (from == nullptr) continue;
+      node->output(i)->set_type(from->dtype(), from->shape());
+      node->output(i)->content = from->content;
+      outside[from] = node->output(i);
+    }
+  }
+  std::vector<Value*> outputs;
+  for (const Value* v : body.outputs()) outputs.push_back(outside.at(v));
+  while (!body.outputs().empty()) body.RemoveOutput(body.outputs().size() - 1);
+  const std::vector<Node*> moved = body.NodeList();
+  for (auto it = moved.rbegin(); it != moved.rend(); ++it) body.Erase(*it);
+  return outputs;
+}
+
 void SyncSymbols(Graph& graph) {
   for (const auto& node : graph.nodes()) {
     for (const auto& body : node->bodies) {

@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,12 @@ absl::Status AddDimCheck(Graph& graph, const Dim& a, OpId compare, const Dim& b,
 // Checks that `a` is a multiple of `divisor` > 0. Adds nothing if the symbols say so.
 absl::Status AddMultipleCheck(Graph& graph, const Dim& a, int64_t divisor, std::string message,
                               Provenance provenance, Node* before = nullptr);
+
+// Moves the body's nodes to `graph`, before `before` (null: to its end), with `arguments` for its
+// inputs; gives what stands for its outputs. Also for functions that a front end read as bodies.
+// The body is then empty of nodes.
+std::vector<Value*> InlineBody(Graph& graph, Graph& body, std::span<Value* const> arguments,
+                               Node* before);
 
 // Gives all bodies below `graph` its symbols: after symbols were added or changed.
 void SyncSymbols(Graph& graph);

@@ -121,6 +121,7 @@ absl::Status EliminateCommon(ir::Graph& graph, Report& report) {
   size_t nodes = 0;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     ir::Node* node = (it++)->get();
+    if (IsControlOp(node->op())) continue;  // Two of them are hardly ever equal.
     ir::Node* first = seen.try_emplace(KeyOf(*node, numbers), node).first->second;
     if (first == node || !CanMerge(graph, *first, *node)) continue;
     for (size_t i = 0; i < node->outputs().size(); ++i) {

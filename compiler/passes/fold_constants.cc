@@ -93,6 +93,7 @@ absl::Status FoldConstants(ir::Graph& graph, Report& report) {
   size_t folded = 0, resolved = 0;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     ir::Node* node = (it++)->get();
+    if (IsControlOp(node->op())) continue;  // See control.cc.
     const ir::Value* output = node->output();
     if (output != nullptr && output->content && node->outputs().size() == 1) {
       if (IsKnown(*output->content)) {

@@ -107,7 +107,7 @@ class Fuser {
       // The earliest first: its operands are then decided before it.
       ir::Node* next = Earliest(frontier);
       std::erase(frontier, next);
-      if (IsInside(next->output()) || !CanJoin(*next)) continue;
+      if (!CanJoin(*next) || IsInside(next->output())) continue;
       nodes_.push_back(next);
       for (ir::Node* user : next->output()->users()) frontier.push_back(user);
     }

@@ -1,5 +1,6 @@
 // Passes rewrite a graph in place and keep its meaning: Evaluate gives the same numbers before and
-// after (tests check each pass so). The pipeline is one list, in pipeline.cc.
+// after (tests check each pass so). The pipeline is one list, in pipeline.cc. A pass rewrites one
+// graph; RunPasses runs it on the bodies of control flow too (ir/control.h), outer graphs first.
 #ifndef FLOE_COMPILER_PASSES_PASS_H_
 #define FLOE_COMPILER_PASSES_PASS_H_
 
@@ -37,7 +38,8 @@ struct PassOptions {
   std::vector<std::string> skip;
 };
 
-// Runs the passes in order; verifies the graph (ir/verify.h) after each. An error names the pass.
+// Runs the passes in order, on bodies too; verifies the graph (ir/verify.h) after each. An error
+// names the pass.
 absl::Status RunPasses(ir::Graph& graph, std::span<const Pass> passes, const PassOptions& options,
                        Report& report);
 

@@ -13,6 +13,8 @@ constexpr Pass kPipeline[] = {
     {"infer-shapes", "types every value and resolves shape arithmetic", InferShapes},
     {"widen-half", "computes in f32 what the model computes in f16 or bf16", WidenHalf},
     {"fold-constants", "computes what does not depend on the inputs", FoldConstants},
+    {"simplify-control", "inlines branches and loops that are decided, drops checks that hold",
+     SimplifyControl},
     {"remove-identities", "drops nodes that change nothing and joins moves", RemoveIdentities},
     {"cse", "computes equal things once", EliminateCommon},
     {"dce", "drops what no output needs", EliminateDead},
@@ -35,6 +37,15 @@ constexpr Pass kPipeline[] = {
     {"dce-2", "drops what no output needs", EliminateDead},
 };
 
+// A body is part of its node: what runs on it keeps the types of its inputs and outputs.
+absl::Status RunOn(ir::Graph& graph, const Pass& pass, Report& report) {
+  FLOE_TRY(pass.run(graph, report));
+  for (const auto& node : graph.nodes()) {
+    for (const auto& body : node->bodies) FLOE_TRY(RunOn(*body, pass, report));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status InferShapes(ir::Graph& graph, Report&) { return ir::InferShapes(graph); }
@@ -45,7 +56,7 @@ absl::Status RunPasses(ir::Graph& graph, std::span<const Pass> passes, const Pas
                        Report& report) {
   for (const Pass& pass : passes) {
     if (std::count(options.skip.begin(), options.skip.end(), pass.name) > 0) continue;
-    absl::Status status = pass.run(graph, report);
+    absl::Status status = RunOn(graph, pass, report);
     if (status.ok()) status = ir::Verify(graph);
     if (!status.ok()) {
       return absl::Status(status.code(),

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_format.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/shapes.h"
 
 namespace floe::passes {
@@ -72,7 +73,7 @@ void EraseIfUnused(ir::Graph& graph, ir::Node* node) {
   while (!producers.empty()) {
     ir::Node* producer = producers.back();
     producers.pop_back();
-    bool used = false;
+    bool used = ir::HasEffects(*producer);
     for (const ir::Value* output : producer->outputs()) {
       used = used || (output != nullptr && (!output->users().empty() || graph.IsOutput(output)));
     }

@@ -25,10 +25,12 @@ namespace floe::passes {
 
 using Attrs = std::map<std::string, ir::Attr, std::less<>>;
 
-// The passes of the pipeline; each is described there and in its file.
+// The passes of the pipeline; each is described there and in its file. A pass sees one graph at a
+// time: RunPasses calls it for a graph and then for the bodies of its nodes.
 absl::Status InferShapes(ir::Graph& graph, Report& report);
 absl::Status WidenHalf(ir::Graph& graph, Report& report);
 absl::Status FoldConstants(ir::Graph& graph, Report& report);
+absl::Status SimplifyControl(ir::Graph& graph, Report& report);
 absl::Status RemoveIdentities(ir::Graph& graph, Report& report);
 absl::Status EliminateCommon(ir::Graph& graph, Report& report);
 absl::Status EliminateDead(ir::Graph& graph, Report& report);
@@ -84,6 +86,10 @@ std::optional<std::vector<double>> ChannelNumbers(const ir::Value* value, size_t
 // An f32 constant of these dims; numbers are rounded once.
 ir::Value* AddFloats(ir::Graph& graph, std::string name, const std::vector<double>& numbers,
                      std::vector<int64_t> dims);
+
+// Drops results, carried values and captures of control flow that nothing needs, and what computes
+// them in its bodies. Part of EliminateDead. Other nodes stay.
+absl::Status TrimControl(ir::Graph& graph, ir::Node* node, Report& report);
 
 // Whether a node is an f32 MatMul with one constant matrix on the right: what the Gemm kernel runs.
 bool HasConstantMatrix(const ir::Node& matmul);
