@@ -62,7 +62,7 @@ struct KernelArgs {
 using PrepareFn = Status (*)(const OpInfo& op, const PrepareContext& context, void* state,
                              Schedule* schedule);
 // Runs tasks [begin, end) of `phase`. `scratch` is the worker's own (Footprint::scratch_bytes).
-// Rule::kNone, or what went wrong (kRunIndex, kRunDivideByZero).
+// Rule::kNone, or what went wrong (kRunIndex, kRunDivideByZero, kRunCheck).
 using RunFn = Rule (*)(const KernelArgs& args, uint32_t phase, uint32_t begin, uint32_t end,
                        void* scratch);
 

@@ -18,6 +18,8 @@ inline constexpr int64_t kMaxSymbolValue = int64_t{1} << 40;
 // Kernel families that are control flow (backends/kernels.def): the validator knows them itself.
 inline constexpr uint32_t kKernelIf = 1;
 inline constexpr uint32_t kKernelLoop = 2;
+// Its attribute is a string, which the validator checks.
+inline constexpr uint32_t kKernelCheck = 3;
 
 }  // namespace floe
 

@@ -111,6 +111,12 @@ Status CheckInstruction(const ProgramView& p, const Instruction& i) {
     return BadTable(static_cast<uint64_t>(OpId::kCount), i.op);
   }
   if (!IsString(p, i.name)) return BadString(p, i.name);
+  if (i.kernel == kKernelCheck && i.attr_count == 1) {
+    const int64_t message = p.attrs[i.first_attr];
+    if (message < 0 || message >= kNoIndex || !IsString(p, static_cast<uint32_t>(message))) {
+      return Bad(Rule::kStringRange, static_cast<int64_t>(p.string_offsets.size()) - 1, message);
+    }
+  }
   for (const uint32_t v : p.operands.subspan(i.first_operand, operand_count)) {
     if (v != kNoIndex && v >= p.values.size()) {
       return Bad(Rule::kInstructionOperand, static_cast<int64_t>(p.values.size()), v);

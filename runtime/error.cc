@@ -98,6 +98,8 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
     Text(error->op, sizeof(error->op)) << OpName(ins.op);
     Text(error->node, sizeof(error->node)) << p.String(ins.name);
     if (IsInstructionRule(s.rule)) DescribeOperands(p, ins, scene.symbols, &detail);
+    if (s.rule == Rule::kRunCheck)
+      detail << p.String(static_cast<uint32_t>(p.attrs[ins.first_attr]));
   }
   if (s.value >= p.values.size()) return;
   Text(error->tensor, sizeof(error->tensor)) << p.String(p.values[s.value].name);

@@ -199,8 +199,8 @@ class Runner {
     const uint32_t carried = ins.output_count;
     const auto* trips = static_cast<const int64_t*>(Operand(ins, 0));
     const auto* condition = static_cast<const uint8_t*>(Operand(ins, 1));
-    int64_t limit = view_.attrs[ins.first_attr];
-    if (trips != nullptr) limit = std::min(limit, *trips);
+    const int64_t max_trips = view_.attrs[ins.first_attr];
+    const int64_t limit = trips != nullptr ? *trips : max_trips;
     bool go = condition == nullptr || *condition != 0;
     for (uint32_t i = 0; i < carried; ++i) {
       CopyValue(plan_.block_value(body.first_param + 1 + i), Operand(ins, 2 + i),
@@ -208,6 +208,9 @@ class Runner {
     }
     for (int64_t iteration = 0; go && iteration < limit; ++iteration) {
       if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule).At(index);
+      if (iteration == max_trips) {
+        return Error(Code::kOutOfRange, Rule::kRunTrips, max_trips, limit).At(index);
+      }
       std::memcpy(plan_.block_value(body.first_param), &iteration, sizeof(iteration));
       FLOE_RETURN_IF_ERROR(RunBlock(body));
       go = *static_cast<const uint8_t*>(plan_.block_value(body.first_result)) != 0;

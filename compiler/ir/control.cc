@@ -155,11 +155,17 @@ Value* AddInt(Graph& graph, std::string name, int64_t v) {
 absl::StatusOr<Value*> AddDim(Graph& graph, const Dim& dim, std::string name, Provenance provenance,
                               Node* before) {
   if (dim.is_constant()) return AddInt(graph, std::move(name), dim.constant());
-  Node* node = graph.AddNode(OpId::kDimsOf, {}, {std::move(name)}, std::move(provenance), before);
+  // Sizes are not negative: what can be is computed from one that cannot.
+  const int64_t min = std::min<int64_t>(dim.Min(graph.symbols), 0);
+  const std::optional<Dim> size = Dim::Sub(dim, min);
+  if (!size) return absl::InvalidArgumentError("a dimension overflows");
+  Node* node = graph.AddNode(OpId::kDimsOf, {}, {name}, provenance, before);
   node->output()->set_type(DType::kI64, {});
-  node->output()->content = {dim};
+  node->output()->content = {*size};
   FLOE_TRY(InferNode(graph, *node));
-  return node->output();
+  if (min == 0) return node->output();
+  Value* shift = AddInt(graph, name + "/shift", -min);
+  return AddBinary(graph, OpId::kSub, node->output(), shift, std::move(name), provenance, before);
 }
 
 absl::StatusOr<Node*> AddCheck(Graph& graph, Value* condition, std::string message,

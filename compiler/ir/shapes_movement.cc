@@ -233,6 +233,11 @@ absl::Status DimsOf(const Inference& n) {
   const Value& output = *n.node.output();
   if (output.dtype() != DType::kI64) return n.Fail("the result is not i64");
   if (!output.content) return n.Fail("the result's content is not set");
+  for (const Dim& d : *output.content) {
+    if (d.Min(n.graph.symbols) < 0) {
+      return n.Fail(absl::StrFormat("%s can be negative", d.ToString(n.graph.symbols)));
+    }
+  }
   return absl::OkStatus();
 }
 

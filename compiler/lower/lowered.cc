@@ -1,5 +1,6 @@
 #include "compiler/lower/lowered.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -24,6 +25,7 @@ LoweredProgram::LoweredProgram(const ir::Graph& graph) : symbols_(graph.symbols)
   producer_ = "floec 0.1.0";
   string_offsets_.push_back(0);
   String("");
+  BeginBlock({});
   for (const ir::Symbol& s : symbols_) {
     symbol_defs_.push_back({String(s.name), 0, s.min, s.max, s.multiple});
   }
@@ -118,12 +120,30 @@ ValueId LoweredProgram::AddDims(std::string_view name, const ir::Shape& shape,
   return id;
 }
 
+ValueId LoweredProgram::AddState(std::string_view name, const ir::Tensor& initial) {
+  const ValueId id =
+      AddValue(name, initial.dtype(), ir::Shape(initial.dims().begin(), initial.dims().end()));
+  const auto index = static_cast<uint32_t>(states_.size());
+  values_[id].storage = static_cast<uint8_t>(Storage::kState);
+  values_[id].link = index;
+  StateDef state;
+  state.name = values_[id].name;
+  state.value = id;
+  state.bytes = static_cast<uint64_t>(initial.bytes());
+  states_.push_back(state);
+  const auto* data = static_cast<const uint8_t*>(initial.data());
+  if (std::any_of(data, data + initial.bytes(), [](uint8_t byte) { return byte != 0; })) {
+    pending_.push_back({id, initial, false, index});
+  }
+  return id;
+}
+
 ValueId LoweredProgram::Root(ValueId id) const {
   const ValueDef& v = values_[id];
   return v.storage == static_cast<uint8_t>(Storage::kAlias) ? v.link : id;
 }
 
-uint32_t LoweredProgram::AddInstruction(const InstructionSpec& spec) {
+void LoweredProgram::AddInstruction(const InstructionSpec& spec) {
   Instruction i;
   i.kernel = spec.kernel;
   i.op = static_cast<uint16_t>(spec.op);
@@ -143,24 +163,74 @@ uint32_t LoweredProgram::AddInstruction(const InstructionSpec& spec) {
   instructions_.push_back(i);
   sources_.push_back(spec.source);
   explanations.push_back({index, spec.why});
-  return index;
+  child_blocks_.push_back(spec.blocks);
+  pending_blocks_[open_blocks_.back()].instructions.push_back(index);
+}
+
+void LoweredProgram::BeginBlock(std::vector<ValueId> params) {
+  open_blocks_.push_back(static_cast<uint32_t>(pending_blocks_.size()));
+  pending_blocks_.push_back({{}, std::move(params), {}});
+}
+
+uint32_t LoweredProgram::EndBlock(std::vector<ValueId> results) {
+  const uint32_t block = open_blocks_.back();
+  open_blocks_.pop_back();
+  pending_blocks_[block].results = std::move(results);
+  return block;
 }
 
 void LoweredProgram::SetMethod(std::string_view name, std::vector<ValueId> inputs,
                                std::vector<ValueId> outputs) {
-  BlockDef block;
-  block.instruction_count = static_cast<uint32_t>(instructions_.size());
-  block.first_param = static_cast<uint32_t>(block_values_.size());
-  block.param_count = static_cast<uint32_t>(inputs.size());
-  block_values_.insert(block_values_.end(), inputs.begin(), inputs.end());
-  block.first_result = static_cast<uint32_t>(block_values_.size());
-  block.result_count = static_cast<uint32_t>(outputs.size());
-  block_values_.insert(block_values_.end(), outputs.begin(), outputs.end());
-  blocks_.push_back(block);
+  pending_blocks_[0].params = std::move(inputs);
+  EndBlock(std::move(outputs));
+  NumberBlocks();
   MethodDef method;
   method.name = String(name);
-  method.block = static_cast<uint32_t>(blocks_.size() - 1);
+  method.block = 0;
   methods_.push_back(method);
+}
+
+// A block's instructions follow each other, and so do the blocks of one instruction: blocks are
+// numbered breadth first, and instructions block after block.
+void LoweredProgram::NumberBlocks() {
+  std::vector<uint32_t> order = {0};
+  std::vector<uint32_t> instruction_order;
+  for (size_t at = 0; at < order.size(); ++at) {
+    const PendingBlock& pending = pending_blocks_[order[at]];
+    BlockDef block;
+    block.first_instruction = static_cast<uint32_t>(instruction_order.size());
+    block.instruction_count = static_cast<uint32_t>(pending.instructions.size());
+    block.first_param = static_cast<uint32_t>(block_values_.size());
+    block.param_count = static_cast<uint32_t>(pending.params.size());
+    block_values_.insert(block_values_.end(), pending.params.begin(), pending.params.end());
+    block.first_result = static_cast<uint32_t>(block_values_.size());
+    block.result_count = static_cast<uint32_t>(pending.results.size());
+    block_values_.insert(block_values_.end(), pending.results.begin(), pending.results.end());
+    blocks_.push_back(block);
+    for (const uint32_t i : pending.instructions) {
+      instruction_order.push_back(i);
+      const std::vector<uint32_t>& children = child_blocks_[i];
+      instructions_[i].block_count = static_cast<uint16_t>(children.size());
+      if (!children.empty()) instructions_[i].first_block = static_cast<uint32_t>(order.size());
+      order.insert(order.end(), children.begin(), children.end());
+    }
+  }
+  std::vector<Instruction> instructions;
+  std::vector<std::string> sources;
+  std::vector<Explanation> moved;
+  for (const uint32_t i : instruction_order) {
+    moved.push_back({static_cast<uint32_t>(instructions.size()), std::move(explanations[i].text)});
+    instructions.push_back(instructions_[i]);
+    sources.push_back(std::move(sources_[i]));
+  }
+  instructions_ = std::move(instructions);
+  sources_ = std::move(sources);
+  explanations = std::move(moved);
+}
+
+uint32_t LoweredProgram::SectionOf(const PendingConstant& c) const {
+  return c.state != kNoIndex ? static_cast<uint32_t>(SectionKind::kConstants)
+                             : values_[c.value].link;
 }
 
 void LoweredProgram::LayOutConstants() {
@@ -171,24 +241,34 @@ void LoweredProgram::LayOutConstants() {
     int64_t bytes = 0;
     if (!TensorBytes(InfoAt(c.value, no_symbols), &bytes).ok())
       bytes = 0;  // Refused by validation.
-    v.offset = static_cast<uint64_t>(sizes[v.link]);
-    v.bytes = static_cast<uint64_t>(bytes);
-    sizes[v.link] = RoundUp(sizes[v.link] + bytes, kAlignment);
+    int64_t& size = sizes[SectionOf(c)];
+    if (c.state != kNoIndex) {
+      states_[c.state].init_offset = static_cast<uint64_t>(size);
+      states_[c.state].init_bytes = static_cast<uint64_t>(bytes);
+    } else {
+      v.offset = static_cast<uint64_t>(size);
+      v.bytes = static_cast<uint64_t>(bytes);
+    }
+    size = RoundUp(size + bytes, kAlignment);
   }
   for (uint32_t kind = 0; kind < kSectionKinds; ++kind) {
     if (sizes[kind] > 0) sections_[kind] = AlignedBytes(static_cast<size_t>(sizes[kind]));
   }
   for (PendingConstant& c : pending_) {
     const ValueDef& v = values_[c.value];
-    uint8_t* to = sections_[v.link].data() + v.offset;
-    if (v.link == static_cast<uint32_t>(SectionKind::kPackedWeights)) {
+    const uint32_t section = SectionOf(c);
+    const bool state = c.state != kNoIndex;
+    const uint64_t offset = state ? states_[c.state].init_offset : v.offset;
+    const uint64_t bytes = state ? states_[c.state].init_bytes : v.bytes;
+    uint8_t* to = sections_[section].data() + offset;
+    if (section == static_cast<uint32_t>(SectionKind::kPackedWeights)) {
       PackWeights(InfoAt(c.value, no_symbols), c.source.as<float>(), c.transposed,
                   reinterpret_cast<float*>(to));
-    } else if (v.bytes > 0) {
-      std::memcpy(to, c.source.data(), v.bytes);
+    } else if (bytes > 0) {
+      std::memcpy(to, c.source.data(), bytes);
     }
-    const auto end = static_cast<int64_t>(v.offset + v.bytes);
-    std::memset(sections_[v.link].data() + end, 0,
+    const auto end = static_cast<int64_t>(offset + bytes);
+    std::memset(sections_[section].data() + end, 0,
                 static_cast<size_t>(RoundUp(end, kAlignment) - end));
     c.source = ir::Tensor();  // Let go of the weights as soon as they are packed.
   }
@@ -253,6 +333,7 @@ ProgramView LoweredProgram::View() const {
   p.block_values = block_values_;
   p.blocks = blocks_;
   p.methods = methods_;
+  p.states = states_;
   p.buckets = buckets;
   p.bucket_max = bucket_max;
   p.arena_offsets = arena_offsets;

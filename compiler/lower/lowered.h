@@ -39,12 +39,14 @@ class AlignedBytes {
   size_t bytes_ = 0;
 };
 
-// A constant whose bytes are produced when the sections' sizes are known.
+// A constant, or a state's initial content, whose bytes are produced when the sections' sizes are
+// known.
 struct PendingConstant {
   ValueId value;
   ir::Tensor source;  // Logical, dense.
   // For packed layouts: the source is first read as if transposed ([N,K] given, [K,N] packed).
   bool transposed = false;
+  uint32_t state = kNoIndex;  // Whose content it is, if it is no constant.
 };
 
 // What --explain prints of one instruction.
@@ -75,6 +77,8 @@ class LoweredProgram {
   ValueId AddAlias(std::string_view name, ValueId of, const ir::Shape& shape);
   ValueId AddDims(std::string_view name, const ir::Shape& shape,
                   const std::vector<ir::Dim>& content);
+  // A named state. Contents of zeros take no space in the file.
+  ValueId AddState(std::string_view name, const ir::Tensor& initial);
   // The value at the end of an alias (itself if it is none).
   ValueId Root(ValueId id) const;
 
@@ -87,10 +91,16 @@ class LoweredProgram {
     std::vector<PwInstr> code;
     std::string name;
     std::string source;
-    std::string why;  // For --explain: the kernel's reason.
+    std::string why;                    // For --explain: the kernel's reason.
+    std::vector<uint32_t> blocks = {};  // As EndBlock gave them.
   };
-  uint32_t AddInstruction(const InstructionSpec& spec);
+  // Appends to the innermost open block; the method's own block is always open.
+  void AddInstruction(const InstructionSpec& spec);
+  void BeginBlock(std::vector<ValueId> params);
+  // Gives the block's handle, for the instruction that runs it.
+  uint32_t EndBlock(std::vector<ValueId> results);
 
+  // Ends the method: numbers blocks and instructions. Nothing is added after this.
   void SetMethod(std::string_view name, std::vector<ValueId> inputs, std::vector<ValueId> outputs);
 
   // Gives constants their offsets and fills the sections. Called once, after all values exist.
@@ -116,7 +126,16 @@ class LoweredProgram {
   MethodDef& method() { return methods_[0]; }
 
  private:
+  // A block under construction: instructions in the order of AddInstruction, not of the file.
+  struct PendingBlock {
+    std::vector<uint32_t> instructions;
+    std::vector<ValueId> params;
+    std::vector<ValueId> results;
+  };
+
   std::string DebugMap() const;
+  void NumberBlocks();
+  uint32_t SectionOf(const PendingConstant& c) const;
 
   std::vector<ir::Symbol> symbols_;
   std::string producer_;
@@ -135,6 +154,10 @@ class LoweredProgram {
   std::vector<uint32_t> block_values_;
   std::vector<BlockDef> blocks_;
   std::vector<MethodDef> methods_;
+  std::vector<StateDef> states_;
+  std::vector<PendingBlock> pending_blocks_;         // 0: the method's.
+  std::vector<uint32_t> open_blocks_;                // Of pending_blocks_, innermost last.
+  std::vector<std::vector<uint32_t>> child_blocks_;  // Parallel to instructions_.
   std::vector<GoldenDef> goldens_;
   std::vector<GoldenTensor> golden_tensors_;
   std::vector<uint32_t> string_offsets_;

@@ -86,6 +86,9 @@ class Planner {
     if (!ComputeLiveness(program_.View(), 0, ranges_.data()).ok()) {
       return absl::InternalError("the lowered program's blocks are malformed");
     }
+    number_of_.resize(program_.View().instructions.size());
+    uint32_t next = 0;
+    Number(program_.View().blocks[program_.method().block], &next);
     slot_of_.assign(program_.value_count(), -1);
     for (ValueId v = 0; v < program_.value_count(); ++v) {
       if (program_.value(v).storage != static_cast<uint8_t>(Storage::kArena)) continue;
@@ -128,11 +131,24 @@ class Planner {
   }
 
  private:
+  // Numbers instructions as format/liveness.h does. The blocks are well formed by now.
+  void Number(const BlockDef& block, uint32_t* next) {
+    const ProgramView view = program_.View();
+    for (uint32_t k = 0; k < block.instruction_count; ++k) {
+      const uint32_t index = block.first_instruction + k;
+      number_of_[index] = (*next)++;
+      const Instruction& i = view.instructions[index];
+      for (uint32_t b = 0; b < i.block_count; ++b) Number(view.blocks[i.first_block + b], next);
+      if (i.block_count != 0) ++*next;
+    }
+  }
+
   // Asks every kernel for its footprint: scratch, and which operand a result may take over.
   absl::Status CheckInstructions(const std::vector<int64_t>& corner, int64_t* scratch_bytes) {
     const ProgramView view = program_.View();
     for (uint32_t n = 0; n < view.instructions.size(); ++n) {
       const Instruction& i = view.instructions[n];
+      if (i.block_count != 0) continue;  // Control flow only copies.
       std::vector<TensorInfo> infos;
       for (uint32_t k = 0; k < uint32_t{i.input_count} + i.output_count; ++k) {
         const uint32_t v = view.operands[i.first_operand + k];
@@ -155,12 +171,13 @@ class Planner {
             s.expected, s.got));
       }
       *scratch_bytes = std::max(*scratch_bytes, RoundUp(footprint.scratch_bytes, kAlignment));
-      if (i.output_count == 1) TakeOver(view, i, n, footprint);
+      if (i.output_count == 1) TakeOver(view, i, number_of_[n], footprint);
     }
     return absl::OkStatus();
   }
 
-  // Lets the only result of instruction `n` share the storage of an operand that dies there.
+  // Lets the only result of the instruction with number `n` share the storage of an operand that
+  // dies there.
   void TakeOver(const ProgramView& view, const Instruction& i, uint32_t n,
                 const Footprint& footprint) {
     const int to = slot_of_[view.Outputs(i)[0]];
@@ -241,7 +258,8 @@ class Planner {
 
   LoweredProgram& program_;
   std::vector<LiveRange> ranges_;
-  std::vector<int> slot_of_;  // For each value: its slot, or -1.
+  std::vector<uint32_t> number_of_;  // For each instruction: when it runs.
+  std::vector<int> slot_of_;         // For each value: its slot, or -1.
   std::vector<Slot> slots_;
 };
 

@@ -28,24 +28,40 @@ absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& g
 }
 
 absl::Status Selector::Run(const std::string& method_name) {
-  FindHalos();
-  FindAbsorbedTransposes();
+  FindHalos(*graph_);
+  FindAbsorbedTransposes(*graph_);
   std::vector<ValueId> inputs;
-  for (const ir::Value* input : graph_.inputs()) {
+  for (const ir::Value* input : graph_->inputs()) {
     const ValueId id = program_.AddValue(input->name(), input->dtype(), input->shape());
     program_.value(id).storage = static_cast<uint8_t>(Storage::kInput);
     homes_[input].dense = id;
     inputs.push_back(id);
   }
-  for (const auto& node : graph_.nodes()) {
+  AddStates();
+  for (const auto& node : graph_->nodes()) {
     current_ = node->provenance.node;
     if (absl::Status s = SelectNode(*node); !s.ok()) return s;
   }
   return Finish(method_name, std::move(inputs));
 }
 
-void Selector::FindHalos() {
-  for (const auto& node : graph_.nodes()) {
+void Selector::FindHalos(const ir::Graph& graph) {
+  for (const auto& node : graph.nodes()) {
+    for (const auto& body : node->bodies) FindHalos(*body);
+    // A captured value has the halo that the bodies need: they read it where it is.
+    const size_t captures =
+        node->op() == OpId::kLoop ? 2 + static_cast<size_t>(node->Int("carried")) : 1;
+    for (const auto& body : node->bodies) {
+      for (size_t i = captures; i < node->inputs().size(); ++i) {
+        const auto inside = halos_.find(body->inputs()[i - 1]);
+        if (inside == halos_.end()) continue;
+        const Halo wanted = inside->second;
+        Halo& halo = halos_[node->input(i)];
+        halo.top = std::max(halo.top, wanted.top);
+        halo.bottom = std::max(halo.bottom, wanted.bottom);
+        halo.gap = std::max(halo.gap, wanted.gap);
+      }
+    }
     if (node->op() != OpId::kConv || !CanLowerConv(*node, nullptr)) continue;
     const std::vector<int64_t>& pads = node->Ints("pads");
     Halo& halo = halos_[node->input(0)];
@@ -57,29 +73,33 @@ void Selector::FindHalos() {
 
 // A Transpose whose every user is a MatMul of two activations is read through; one that is the only
 // user of such a MatMul is written through.
-void Selector::FindAbsorbedTransposes() {
+void Selector::FindAbsorbedTransposes(const ir::Graph& graph) {
   const auto is_batched = [this](const ir::Node& node) {
     return node.op() == OpId::kMatMul && node.output()->dtype() == DType::kF32 &&
            !HasConstantMatrix(node) && node.input(0)->rank() >= 2 && node.input(1)->rank() >= 2;
   };
-  for (const auto& node : graph_.nodes()) {
+  for (const auto& node : graph.nodes()) {
+    for (const auto& body : node->bodies) FindAbsorbedTransposes(*body);
     if (node->op() != OpId::kTranspose) continue;
     const ir::Value* out = node->output();
     const ir::Node* producer = node->input(0)->producer();
     const bool all_matmul =
-        !out->users().empty() && !graph_.IsOutput(out) &&
+        !out->users().empty() && !graph.IsOutput(out) &&
         std::all_of(out->users().begin(), out->users().end(), [&](const ir::Node* user) {
           return is_batched(*user) && (user->input(0) == out || user->input(1) == out);
         });
     const bool after_matmul = producer != nullptr && is_batched(*producer) &&
                               node->input(0)->users().size() == 1 &&
-                              !graph_.IsOutput(node->input(0));
+                              !graph.IsOutput(node->input(0));
     if (all_matmul || after_matmul) absorbed_.insert(node.get());
   }
 }
 
 absl::Status Selector::SelectNode(const ir::Node& node) {
   if (absorbed_.count(&node) > 0) return absl::OkStatus();
+  if (node.op() == OpId::kIf) return SelectIf(node);
+  if (node.op() == OpId::kLoop) return SelectLoop(node);
+  if (node.op() == OpId::kCheck) return SelectCheck(node);
   const ir::Value* x = node.input(0);
   // A recurrent layer may have no first result, only its last state.
   const ir::Value* y = node.output();
@@ -183,10 +203,10 @@ ValueId Selector::ChannelsLast(const ir::Value* value) {
 
 ValueId Selector::DefineDense(const ir::Value* value) {
   ValueId id;
-  const auto& outputs = graph_.outputs();
+  const auto& outputs = graph_->outputs();
   const auto at = std::find(outputs.begin(), outputs.end(), value);
-  if (at != outputs.end()) {
-    id = program_.AddValue(graph_.output_names[static_cast<size_t>(at - outputs.begin())],
+  if (at != outputs.end() && !graph_->is_body) {
+    id = program_.AddValue(graph_->output_names[static_cast<size_t>(at - outputs.begin())],
                            value->dtype(), value->shape());
     program_.value(id).storage = static_cast<uint8_t>(Storage::kOutput);
   } else {
@@ -224,24 +244,25 @@ Selector::Spec Selector::SpecFor(const ir::Node& node, KernelId kernel, std::str
 absl::Status Selector::Finish(const std::string& method_name, std::vector<ValueId> inputs) {
   std::vector<ValueId> outputs;
   std::set<ValueId> taken;
-  for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-    const ir::Value* value = graph_.outputs()[i];
+  for (size_t i = 0; i < graph_->outputs().size(); ++i) {
+    const ir::Value* value = graph_->outputs()[i];
     const auto home = homes_.find(value);
     ValueId id = home == homes_.end() ? kNoIndex : home->second.dense;
     const bool direct = id != kNoIndex &&
                         program_.value(id).storage == static_cast<uint8_t>(Storage::kOutput) &&
                         taken.insert(id).second &&
-                        program_.value(id).name == program_.String(graph_.output_names[i]);
+                        program_.value(id).name == program_.String(graph_->output_names[i]);
     if (!direct) {
-      current_ = graph_.output_names[i];
+      current_ = graph_->output_names[i];
       const ValueId from =
           id == kNoIndex && home != homes_.end() ? home->second.channels_last : Dense(value);
-      id = program_.AddValue(graph_.output_names[i], value->dtype(), value->shape());
+      id = program_.AddValue(graph_->output_names[i], value->dtype(), value->shape());
       program_.value(id).storage = static_cast<uint8_t>(Storage::kOutput);
       EmitCopy(from, id, "into the caller's output");
     }
     outputs.push_back(id);
   }
+  WriteStates();
   program_.SetMethod(method_name, std::move(inputs), std::move(outputs));
   return absl::OkStatus();
 }

@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& g
 // The state of one lowering; the rules for the op families are its members, in select_*.cc.
 class Selector {
  public:
-  Selector(const ir::Graph& graph, LoweredProgram* program) : graph_(graph), program_(*program) {}
+  Selector(const ir::Graph& graph, LoweredProgram* program) : graph_(&graph), program_(*program) {}
 
   absl::Status Run(const std::string& method_name);
 
@@ -39,8 +39,9 @@ class Selector {
   };
 
   // --- select.cc: values and layouts
-  void FindHalos();
-  void FindAbsorbedTransposes();
+  // Of the graph and of the bodies inside it.
+  void FindHalos(const ir::Graph& graph);
+  void FindAbsorbedTransposes(const ir::Graph& graph);
   absl::Status SelectNode(const ir::Node& node);
   ValueId Dense(const ir::Value* value);
   ValueId ChannelsLast(const ir::Value* value);
@@ -55,6 +56,17 @@ class Selector {
   Spec SpecFor(const ir::Node& node, KernelId kernel, std::string why) const;
   void Emit(Spec spec) { program_.AddInstruction(spec); }
   absl::Status Finish(const std::string& method_name, std::vector<ValueId> inputs);
+
+  // --- select_control.cc
+  absl::Status SelectIf(const ir::Node& node);
+  absl::Status SelectLoop(const ir::Node& node);
+  absl::Status SelectCheck(const ir::Node& node);
+  // A body's nodes in a block of their own, its inputs [first, ...) being operands
+  // [first_operand, ...) of the node.
+  absl::Status SelectBody(const ir::Node& node, const ir::Graph& body, size_t first,
+                          size_t first_operand, std::vector<ValueId> params, uint32_t* block);
+  void AddStates();
+  void WriteStates();
 
   // --- select_nn.cc
   bool CanLowerConv(const ir::Node& node, std::string* why_not) const;
@@ -79,8 +91,9 @@ class Selector {
   absl::Status SelectPointwise(const ir::Node& node);
   absl::Status SelectGeneric(const ir::Node& node, const std::string& why);
 
-  const ir::Graph& graph_;
+  const ir::Graph* graph_;  // The graph or body that is being lowered.
   LoweredProgram& program_;
+  // A body's inputs are values of their own: a conversion made in a block is not seen outside.
   std::map<const ir::Value*, Home> homes_;
   std::map<const ir::Value*, Halo> halos_;
   std::map<std::pair<const ir::Value*, std::vector<int64_t>>, ValueId> constants_;

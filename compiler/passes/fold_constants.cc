@@ -65,6 +65,12 @@ void ReplaceByConstants(ir::Graph& graph, ir::Node* node, std::vector<ir::Tensor
   for (auto& [constant, name] : constants) graph.Rename(constant, std::move(name));
 }
 
+// What the format can hold as dimensions: none is negative, whatever the symbols are.
+bool AreSizes(const ir::Graph& graph, const std::vector<ir::Dim>& content) {
+  return std::all_of(content.begin(), content.end(),
+                     [&graph](const ir::Dim& d) { return d.Min(graph.symbols) >= 0; });
+}
+
 bool IsKnown(const std::vector<ir::Dim>& content) {
   return std::all_of(content.begin(), content.end(),
                      [](const ir::Dim& d) { return d.is_constant(); });
@@ -101,7 +107,8 @@ absl::Status FoldConstants(ir::Graph& graph, Report& report) {
         ++folded;
         continue;
       }
-      if (output->dtype() == DType::kI64 && node->op() != OpId::kDimsOf) {
+      if (output->dtype() == DType::kI64 && node->op() != OpId::kDimsOf &&
+          AreSizes(graph, *output->content)) {
         FLOE_TRY(ReplaceByDims(graph, node));
         ++resolved;
         continue;

@@ -272,6 +272,21 @@ TEST(Control, LoopsRunAsOftenAsADimensionSays) {
   EXPECT_TRUE(Verify(graph).ok());
 }
 
+TEST(Control, DimensionsThatCanBeNegativeAreComputed) {
+  Graph graph;
+  const Dim n = Dim::OfSymbol(graph.GetSymbol("N", 1, 12));
+  graph.AddInput("x", DType::kF32, {n});
+  const auto less = AddDim(graph, *Dim::Sub(n, 5), "less", {});
+  ASSERT_TRUE(less.ok()) << less.status();
+  EXPECT_EQ((*less)->content, std::vector<Dim>{*Dim::Sub(n, 5)});
+  graph.AddOutput(*less, "less");
+  for (const int64_t count : {1, 5, 12}) {
+    const auto outputs = Evaluate(graph, std::vector<Tensor>{Tensor(DType::kF32, {count})});
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    EXPECT_EQ((*outputs)[0].IntAt(0), count - 5);
+  }
+}
+
 TEST(Control, ChecksOfDimensionsSpeakOnlyWhereTheyCanFail) {
   Graph graph;
   const Dim n = Dim::OfSymbol(graph.GetSymbol("N", 2, 12));

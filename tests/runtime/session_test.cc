@@ -94,7 +94,7 @@ TEST_P(EveryBackend, IfTakesTheBranchOfItsCondition) {
   }
 }
 
-TEST_P(EveryBackend, LoopStopsAtTripsConditionOrLimit) {
+TEST_P(EveryBackend, LoopStopsAtTripsOrConditionAndFailsAtItsLimit) {
   const Model model = OpenProgram(LoopProgram(), GetParam());
   Session session = MakeSession(model);
   struct Case {
@@ -103,9 +103,8 @@ TEST_P(EveryBackend, LoopStopsAtTripsConditionOrLimit) {
     bool go;
     float factor;
   };
-  for (const Case& c :
-       {Case{1, 3, true, 8}, Case{1, 0, true, 1}, Case{1, 3, false, 1}, Case{60, 5, true, 2},
-        Case{0.001f, 1000, true, 1024}, Case{1, -4, true, 1}}) {
+  for (const Case& c : {Case{1, 3, true, 8}, Case{1, 0, true, 1}, Case{1, 3, false, 1},
+                        Case{60, 5, true, 2}, Case{0.125f, 10, true, 1024}, Case{1, -4, true, 1}}) {
     const std::vector<float> x = {c.start, 1, 2, 3};
     ASSERT_FLOE_OK(session.Bind({TensorOf(x.data(), {4}), TensorOf(&c.trips, std::span<int64_t>()),
                                  TensorOf(&c.go, std::span<int64_t>())}));
@@ -114,6 +113,14 @@ TEST_P(EveryBackend, LoopStopsAtTripsConditionOrLimit) {
                 ElementsAre(c.start * c.factor, c.factor, 2 * c.factor, 3 * c.factor))
         << c.start << " " << c.trips << " " << c.go;
   }
+  const std::vector<float> x = {0.001f, 1, 2, 3};
+  const int64_t trips = 11;
+  const bool go = true;
+  ASSERT_FLOE_OK(session.Bind({TensorOf(x.data(), {4}), TensorOf(&trips, std::span<int64_t>()),
+                               TensorOf(&go, std::span<int64_t>())}));
+  const Outcome failed = session.Run();
+  EXPECT_EQ(failed.code(), FLOE_OUT_OF_RANGE);
+  EXPECT_THAT(failed.Message(), HasSubstr("kRunTrips"));
 }
 
 TEST_P(EveryBackend, LoopCarriesAllItsValuesAtOnce) {
