@@ -198,7 +198,8 @@ bool HasHalf(const ir::Graph& graph) {
 }  // namespace
 
 absl::Status WidenHalf(ir::Graph& graph, Report& report) {
-  if (!HasHalf(graph)) return absl::OkStatus();
+  // Bodies are widened with the nodes that they belong to.
+  if (graph.is_body || !HasHalf(graph)) return absl::OkStatus();
   DropIdleCasts(graph);
   Counts counts;
   FLOE_TRY(Widener(graph, counts).Run());
