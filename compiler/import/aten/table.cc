@@ -11,7 +11,7 @@ std::span<const std::span<const Row>> AllRows() {
   static const auto& kAll =
       *new std::array{MathRows(),    UnaryRows(),  ViewRows(),  SliceRows(), CreateRows(),
                       ArrangeRows(), ReduceRows(), IndexRows(), OrderRows(), ActivationRows(),
-                      ConvRows(),    LinearRows(), NormRows(),  PoolRows()};
+                      ConvRows(),    LinearRows(), NormRows(),  PoolRows(),  LinalgRows()};
   return kAll;
 }
 

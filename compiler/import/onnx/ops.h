@@ -19,7 +19,6 @@ std::span<const Row> IndexRows();      // ops_index.cc: gather, scatter, one-hot
 std::span<const Row> NetworkRows();    // ops_nn.cc: products, convolutions, normalisations.
 std::span<const Row> PoolRows();       // ops_pool.cc: pooling, Col2Im.
 std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
-std::span<const Row> EinsumRows();     // ops_einsum.cc
 std::span<const Row> ResizeRows();     // ops_resize.cc: Resize, Upsample, GridSample.
 std::span<const Row> AttentionRows();  // ops_attention.cc: Attention, RotaryEmbedding.
 std::span<const Row> ControlRows();    // ops_control.cc: If.

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/compose_einsum.h"
 #include "compiler/import/onnx/ops.h"
 
 namespace floe::onnx {
@@ -29,6 +30,12 @@ Value* MatMulOf(NodeBuilder& b, Value* a, Value* c) {
 }
 
 void MatMul(NodeBuilder& b) { b.Out(MatMulOf(b, b.In(0), b.In(1))); }
+
+void Einsum(NodeBuilder& b) {
+  std::vector<Value*> operands;
+  for (size_t i = 0; i < b.InputCount(); ++i) operands.push_back(b.In(i));
+  b.Out(import::EmitEinsum(b, b.String("equation", ""), operands));
+}
 
 void Gemm(NodeBuilder& b) {
   std::vector<Value*> inputs = {b.In(0), b.In(1)};
@@ -288,6 +295,7 @@ void SkipLayerNorm(NodeBuilder& b) {
 }
 
 constexpr Row kRows[] = {
+    {"Einsum", 12, Einsum},
     {"MatMul", 1, MatMul, OpId::kMatMul},
     {"Gemm", 7, Gemm, OpId::kGemm},
     {"Conv", 1, Conv, OpId::kConv},

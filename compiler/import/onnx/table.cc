@@ -17,7 +17,7 @@ const Table& Rows() {
     auto* t = new Table;
     for (const auto rows :
          {MathRows(), ReduceRows(), ShapeRows(), IndexRows(), NetworkRows(), PoolRows(),
-          RecurrentRows(), EinsumRows(), ResizeRows(), AttentionRows(), ControlRows()}) {
+          RecurrentRows(), ResizeRows(), AttentionRows(), ControlRows()}) {
       for (const Row& row : rows) (*t)[Key(row.domain, row.op_type)].push_back(&row);
     }
     return t;

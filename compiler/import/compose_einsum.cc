@@ -1,11 +1,11 @@
-// Einsum as transposes, one matrix product per operand, and sums.
+#include "compiler/import/compose_einsum.h"
+
 #include <algorithm>
 #include <string>
 
 #include "absl/strings/str_format.h"
-#include "compiler/import/onnx/ops.h"
 
-namespace floe::onnx {
+namespace floe::import {
 namespace {
 
 using ir::Dim;
@@ -26,7 +26,7 @@ struct Equation {
 };
 
 // Replaces "..." by digits for `rank - letters` axes, aligned at the end as broadcasting is.
-std::string ExpandEllipsis(NodeBuilder& b, const std::string& text, int64_t rank) {
+std::string ExpandEllipsis(Emitter& b, const std::string& text, int64_t rank) {
   const size_t dots = text.find("...");
   if (dots == std::string::npos) return text;
   const int64_t count = rank - (static_cast<int64_t>(text.size()) - 3);
@@ -39,8 +39,7 @@ std::string ExpandEllipsis(NodeBuilder& b, const std::string& text, int64_t rank
   return text.substr(0, dots) + digits + text.substr(dots + 3);
 }
 
-Equation Parse(NodeBuilder& b) {
-  std::string text = b.String("equation", "");
+Equation Parse(Emitter& b, std::string text, const std::vector<Value*>& operands) {
   text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
   const size_t arrow = text.find("->");
   const std::string left = text.substr(0, arrow);
@@ -50,13 +49,13 @@ Equation Parse(NodeBuilder& b) {
     e.inputs.push_back(left.substr(at, end - at));
     at = end + 1;
   }
-  if (e.inputs.size() != b.InputCount()) {
+  if (e.inputs.size() != operands.size()) {
     b.Invalid("the equation '" + text + "' has another number of operands");
     return e;
   }
   std::string dots;
   for (size_t i = 0; i < e.inputs.size(); ++i) {
-    e.inputs[i] = ExpandEllipsis(b, e.inputs[i], b.Rank(b.In(i)));
+    e.inputs[i] = ExpandEllipsis(b, e.inputs[i], b.Rank(operands[i]));
     for (const char c : e.inputs[i]) {
       const bool digit = c >= '0' && c <= '9';
       if (!digit && !std::isalpha(static_cast<unsigned char>(c)) && b.ok()) {
@@ -64,7 +63,7 @@ Equation Parse(NodeBuilder& b) {
       }
       if (digit && !Has(dots, c)) dots += c;
     }
-    if (static_cast<int64_t>(e.inputs[i].size()) != b.Rank(b.In(i)) && b.ok()) {
+    if (static_cast<int64_t>(e.inputs[i].size()) != b.Rank(operands[i]) && b.ok()) {
       b.Invalid("'" + e.inputs[i] + "' does not fit the rank of its operand");
     }
   }
@@ -89,7 +88,7 @@ Equation Parse(NodeBuilder& b) {
   return e;
 }
 
-Term Permute(NodeBuilder& b, Term t, const std::string& order) {
+Term Permute(Emitter& b, Term t, const std::string& order) {
   std::vector<int64_t> perm;
   for (const char c : order) perm.push_back(static_cast<int64_t>(t.axes.find(c)));
   if (t.axes != order) t.value = b.Transpose(t.value, std::move(perm));
@@ -97,7 +96,7 @@ Term Permute(NodeBuilder& b, Term t, const std::string& order) {
   return t;
 }
 
-Term SumOut(NodeBuilder& b, Term t, const std::string& letters) {
+Term SumOut(Emitter& b, Term t, const std::string& letters) {
   std::vector<int64_t> axes;
   std::string left;
   for (size_t i = 0; i < t.axes.size(); ++i) {
@@ -112,7 +111,7 @@ Term SumOut(NodeBuilder& b, Term t, const std::string& letters) {
 }
 
 // "ii": keeps the diagonal of two equal axes, as a mask and a sum.
-Term Diagonal(NodeBuilder& b, Term t) {
+Term Diagonal(Emitter& b, Term t) {
   for (size_t i = 0; i < t.axes.size(); ++i) {
     const size_t j = t.axes.find(t.axes[i], i + 1);
     if (j == std::string::npos) continue;
@@ -141,24 +140,24 @@ Term Diagonal(NodeBuilder& b, Term t) {
   return t;
 }
 
-Dim SizeOf(NodeBuilder& b, const Term& t, char c) {
+Dim SizeOf(Emitter& b, const Term& t, char c) {
   return b.Dim(t.value, static_cast<int64_t>(t.axes.find(c)));
 }
 
-Dim SizeOf(NodeBuilder& b, const Term& t, const std::string& letters) {
+Dim SizeOf(Emitter& b, const Term& t, const std::string& letters) {
   Dim size = 1;
   for (const char c : letters) size = b.Mul(size, SizeOf(b, t, c));
   return size;
 }
 
-Shape SizesOf(NodeBuilder& b, const Term& t, const std::string& letters) {
+Shape SizesOf(Emitter& b, const Term& t, const std::string& letters) {
   Shape shape;
   for (const char c : letters) shape.push_back(SizeOf(b, t, c));
   return shape;
 }
 
 // Multiplies two terms and sums over the letters that nothing in `later` needs.
-Term Contract(NodeBuilder& b, Term x, Term y, const std::string& later) {
+Term Contract(Emitter& b, Term x, Term y, const std::string& later) {
   std::string batch, inner, only_x, only_y, drop_x, drop_y;
   for (const char c : x.axes) {
     if (!Has(y.axes, c)) {
@@ -194,15 +193,16 @@ Term Contract(NodeBuilder& b, Term x, Term y, const std::string& later) {
   return SumOut(b, std::move(result), unneeded);
 }
 
-void Einsum(NodeBuilder& b) {
-  for (size_t i = 0; i < b.InputCount(); ++i) b.In(i);
-  const Equation e = Parse(b);
-  if (!b.ok()) return;
-  Term t = Diagonal(b, {b.In(0), e.inputs[0]});
+}  // namespace
+
+Value* EmitEinsum(Emitter& b, const std::string& equation, const std::vector<Value*>& operands) {
+  const Equation e = Parse(b, equation, operands);
+  if (!b.ok()) return operands.empty() ? b.Scalar(DType::kF32, 0) : operands[0];
+  Term t = Diagonal(b, {operands[0], e.inputs[0]});
   for (size_t i = 1; i < e.inputs.size() && b.ok(); ++i) {
     std::string later = e.output;
     for (size_t k = i + 1; k < e.inputs.size(); ++k) later += e.inputs[k];
-    t = Contract(b, std::move(t), Diagonal(b, {b.In(i), e.inputs[i]}), later);
+    t = Contract(b, std::move(t), Diagonal(b, {operands[i], e.inputs[i]}), later);
   }
   std::string unneeded;
   for (const char c : t.axes) {
@@ -213,15 +213,7 @@ void Einsum(NodeBuilder& b) {
     if (!Has(t.axes, c) && b.ok()) b.Invalid("the result has an axis that no operand has");
   }
   if (e.output.size() != t.axes.size() && b.ok()) b.Invalid("the result repeats an axis");
-  if (b.ok()) b.Out(Permute(b, std::move(t), e.output).value);
+  return b.ok() ? Permute(b, std::move(t), e.output).value : t.value;
 }
 
-constexpr Row kRows[] = {
-    {"Einsum", 12, Einsum},
-};
-
-}  // namespace
-
-std::span<const Row> EinsumRows() { return kRows; }
-
-}  // namespace floe::onnx
+}  // namespace floe::import

@@ -1,0 +1,198 @@
+// Products beyond matrices, and linear algebra.
+#include <algorithm>
+
+#include "compiler/import/aten/compose.h"
+#include "compiler/import/aten/ops.h"
+#include "compiler/import/compose_einsum.h"
+
+namespace floe::aten {
+namespace {
+
+using ir::Value;
+
+void Einsum(OpBuilder& b) {
+  const DType t = b.ResultType({"tensors"});
+  std::vector<Value*> operands;
+  for (Value* x : b.Tensors("tensors")) operands.push_back(b.Cast(x, t));
+  if (b.ok()) b.Return(import::EmitEinsum(b, b.String("equation"), operands));
+}
+
+void Outer(OpBuilder& b) {
+  const char* other = b.HasArg("vec2") ? "vec2" : "other";
+  const DType t = b.ResultType({"self", other});
+  Value* x = b.Operand("self", t);
+  Value* y = b.Operand(other, t);
+  if (b.ok()) b.Return(b.Binary(OpId::kMul, b.Unsqueeze(x, 1), y));
+}
+
+// The product over the last axes of both.
+void Inner(OpBuilder& b) {
+  const DType t = b.ResultType({"self", "other"});
+  Value* x = b.Operand("self", t);
+  Value* y = b.Operand("other", t);
+  if (!b.ok()) return;
+  if (x->rank() == 0 || y->rank() == 0) return b.Return(b.Binary(OpId::kMul, x, y));
+  const ir::Dim k = b.Dim(x, b.Rank(x) - 1);
+  ir::Shape shape(x->shape().begin(), x->shape().end() - 1);
+  shape.insert(shape.end(), y->shape().begin(), y->shape().end() - 1);
+  const ir::Dim m = b.Product(x->shape(), 0, x->rank() - 1);
+  const ir::Dim n = b.Product(y->shape(), 0, y->rank() - 1);
+  Value* product = b.MatMul(b.Reshape(x, {m, k}), SwapAxes(b, b.Reshape(y, {n, k}), 0, 1));
+  b.Return(b.Reshape(product, std::move(shape)));
+}
+
+void TensorDot(OpBuilder& b) {
+  const DType t = b.ResultType({"self", "other"});
+  Value* x = b.Operand("self", t);
+  Value* y = b.Operand("other", t);
+  const std::vector<int64_t> dx = b.Ints("dims_self"), dy = b.Ints("dims_other");
+  if (b.ok() && (dx.size() != dy.size() || x->rank() + y->rank() > 26)) {
+    b.Invalid("dims_self and dims_other differ in length");
+  }
+  if (!b.ok()) return;
+  std::string left, right, result;
+  for (size_t i = 0; i < x->rank() + y->rank(); ++i) {
+    (i < x->rank() ? left : right) += static_cast<char>('a' + i);
+  }
+  for (size_t i = 0; i < dx.size(); ++i) {
+    const auto p = static_cast<size_t>(b.Axis(dx[i], b.Rank(x)));
+    const auto q = static_cast<size_t>(b.Axis(dy[i], b.Rank(y)));
+    if (!b.ok()) return;
+    right[q] = left[p];
+  }
+  for (const char c : left) {
+    if (right.find(c) == std::string::npos) result += c;
+  }
+  for (const char c : right) {
+    if (left.find(c) == std::string::npos) result += c;
+  }
+  b.Return(import::EmitEinsum(b, left + "," + right + "->" + result, {x, y}));
+}
+
+void Kron(OpBuilder& b) {
+  const DType t = b.ResultType({"self", "other"});
+  Value* x = b.Operand("self", t);
+  Value* y = b.Operand("other", t);
+  const size_t rank = std::max(x->rank(), y->rank());
+  ir::Shape xs = x->shape(), ys = y->shape();
+  while (xs.size() < rank) xs.insert(xs.begin(), ir::Dim(1));
+  while (ys.size() < rank) ys.insert(ys.begin(), ir::Dim(1));
+  ir::Shape left, right, joined;
+  for (size_t i = 0; i < rank; ++i) {
+    left.insert(left.end(), {xs[i], ir::Dim(1)});
+    right.insert(right.end(), {ir::Dim(1), ys[i]});
+    joined.push_back(b.Mul(xs[i], ys[i]));
+  }
+  if (!b.ok()) return;
+  Value* product =
+      b.Binary(OpId::kMul, b.Reshape(x, std::move(left)), b.Reshape(y, std::move(right)));
+  b.Return(b.Reshape(product, std::move(joined)));
+}
+
+// The cross product along an axis of size 3: the first such axis, or the last (linalg_cross).
+void Cross(OpBuilder& b) {
+  const DType t = b.ResultType({"self", "other"});
+  Value* x = b.Operand("self", t);
+  Value* y = b.Operand("other", t);
+  const ir::Shape shape = b.Broadcast(x->shape(), y->shape());
+  x = b.Expand(x, shape);
+  y = b.Expand(y, shape);
+  int64_t axis = -1;
+  if (b.Given("dim")) {
+    axis = b.Axis(b.Int("dim"), b.Rank(x));
+  } else {
+    for (int64_t i = b.Rank(x); b.ok() && i-- > 0;) {
+      if (b.Dim(x, i) == ir::Dim(3)) axis = i;
+    }
+  }
+  if (b.ok() && (axis < 0 || !(b.Dim(x, axis) == ir::Dim(3)))) b.Invalid("no axis of size 3");
+  if (!b.ok()) return;
+  const auto part = [&](Value* v, int64_t i) { return b.Slice(v, axis, i, 1); };
+  std::vector<Value*> parts;
+  for (int64_t i = 0; i < 3; ++i) {
+    const int64_t p = (i + 1) % 3, q = (i + 2) % 3;
+    parts.push_back(b.Binary(OpId::kSub, b.Binary(OpId::kMul, part(x, p), part(y, q)),
+                             b.Binary(OpId::kMul, part(x, q), part(y, p))));
+  }
+  b.Return(b.Concat(std::move(parts), axis));
+}
+
+// vdot, vecdot: sums of products along an axis (the only one of vectors).
+void VecDot(OpBuilder& b) {
+  const bool general = b.HasArg("x");
+  const char* left = general ? "x" : "self";
+  const char* right = general ? "y" : "other";
+  const DType t = b.ResultType({left, right});
+  Value* product = b.Binary(OpId::kMul, b.Operand(left, t), b.Operand(right, t));
+  const int64_t axis = b.Axis(b.Int("dim", -1), b.Rank(product));
+  if (b.ok()) b.Return(b.Reduce(ReduceKind::kSum, product, {axis}, false));
+}
+
+// The product of a chain of matrices; the first and last may be vectors.
+void MultiDot(OpBuilder& b) {
+  std::vector<Value*> xs = b.Tensors(b.HasArg("tensors") ? "tensors" : "matrices");
+  if (xs.empty()) return b.Invalid("no matrices");
+  const bool row = xs.front()->rank() == 1, column = xs.back()->rank() == 1;
+  if (row) xs.front() = b.Unsqueeze(xs.front(), 0);
+  if (column) xs.back() = b.Unsqueeze(xs.back(), 1);
+  Value* y = xs[0];
+  for (size_t i = 1; i < xs.size(); ++i) y = b.MatMul(y, xs[i]);
+  if (!b.ok()) return;
+  if (column) y = b.Squeeze(y, 1);
+  if (row) y = b.Squeeze(y, 0);
+  b.Return(y);
+}
+
+void MatrixPower(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  int64_t n = b.Int("n");
+  if (b.ok() && n < 0) b.Unsupported("a negative power of a matrix");
+  if (!b.ok()) return;
+  Value* y = nullptr;
+  for (; n > 0; n >>= 1) {
+    if ((n & 1) != 0) y = y == nullptr ? x : b.MatMul(y, x);
+    if (n > 1) x = b.MatMul(x, x);
+  }
+  if (y != nullptr) return b.Return(y);
+  Value* eye = b.Call("aten::eye", {IValue::Int(b.Dim(x, b.Rank(x) - 1))});
+  b.Return(b.Expand(b.Cast(eye, x->dtype()), x->shape()));
+}
+
+// addr: beta * self + alpha * outer(vec1, vec2).
+void AddR(OpBuilder& b) {
+  const DType t = b.ResultType({"self", "vec1", "vec2"});
+  Value* x = b.Operand("vec1", t);
+  Value* y = b.Operand("vec2", t);
+  if (!b.ok()) return;
+  Value* product = b.Binary(OpId::kMul, b.Unsqueeze(x, 1), y);
+  const Number alpha = b.Scalar("alpha"), beta = b.Scalar("beta");
+  if (alpha.value != 1) product = b.Binary(OpId::kMul, product, b.NumberAs(alpha, t));
+  if (beta.tensor == nullptr && beta.value == 0) return b.Return(product);
+  Value* self = b.Operand("self", t);
+  if (beta.value != 1) self = b.Binary(OpId::kMul, self, b.NumberAs(beta, t));
+  b.Return(b.Binary(OpId::kAdd, self, product));
+}
+
+constexpr Row kRows[] = {
+    {"aten::einsum", Einsum},
+    {"aten::outer", Outer},
+    {"aten::ger", Outer},
+    {"aten::inner", Inner},
+    {"aten::tensordot", TensorDot},
+    {"aten::kron", Kron},
+    {"aten::cross", Cross},
+    {"aten::linalg_cross", Cross, OpId::kIdentity, 1},
+    {"aten::vdot", VecDot},
+    {"aten::linalg_vecdot", VecDot},
+    {"aten::linalg_multi_dot", MultiDot},
+    {"aten::chain_matmul", MultiDot},
+    {"aten::matrix_power", MatrixPower},
+    {"aten::linalg_matrix_power", MatrixPower},
+    {"aten::addr", AddR},
+};
+
+}  // namespace
+
+std::span<const Row> LinalgRows() { return kRows; }
+
+}  // namespace floe::aten
