@@ -1,6 +1,8 @@
 // Max and average pooling on every table.
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "tests/kernels/harness.h"
 
 namespace floe::testing {
@@ -45,6 +47,33 @@ std::vector<KernelCase> Cases() {
 
 TEST(PoolTest, EveryTableMatchesTheTwin) {
   for (const KernelCase& c : Cases()) RunKernelCase(c);
+}
+
+// Every count of channels up to two vectors, windows inside, across and beyond the edges.
+TEST(PoolTest, EveryChannelCount) {
+  const Window windows[] = {{2, 2, 2, 2, 0, 0, 0, 0, 1, 1},
+                            {3, 3, 2, 2, 1, 1, 1, 1, 1, 1},
+                            {1, 4, 1, 3, 0, 2, 0, 1, 1, 2},
+                            {2, 9, 1, 1, 0, 4, 0, 4, 1, 1}};
+  const int64_t heights[] = {3, 4, 6, 5}, widths[] = {9, 10, 6, 19};
+  for (int64_t channels = 1; channels <= 34; ++channels) {
+    for (int i = 0; i < 4; ++i) {
+      const Halo halo = channels % 2 == 0 ? Halo{1, 1, 2} : Halo{};
+      const std::string name = "window" + std::to_string(i) + "_c" + std::to_string(channels);
+      for (const bool average : {false, true}) {
+        RunKernelCase(Pool(name.c_str(), average, channels % 3 == 0, {2, channels, 6, 19}, halo,
+                           heights[i], widths[i], halo, windows[i]));
+      }
+    }
+  }
+}
+
+// Rows longer than the kernel's buffer, and a window that does not fit in it.
+TEST(PoolTest, WideRows) {
+  RunKernelCase(Pool("wide", false, false, {1, 3, 4, 2003}, {}, 2, 1001, {1, 1, 1},
+                     {2, 2, 2, 2, 0, 0, 0, 0, 1, 1}));
+  RunKernelCase(Pool("wide_window", false, false, {1, 3, 2, 900}, {}, 1, 301, {},
+                     {2, 600, 2, 1, 0, 0, 0, 0, 1, 1}));
 }
 
 TEST(PoolTest, NanWinsInMaxPools) {
