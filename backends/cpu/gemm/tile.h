@@ -179,8 +179,11 @@ void Tile(const TileArgs& t) {
         panel[j] = Load(b + (j / kRowVecs) * panel_stride + (j % kRowVecs) * kWidth);
       }
       b += kPanel;
-      __builtin_prefetch(prefetch, 0, 2);
-      prefetch += prefetch_step;
+      // A tile of one vector per row is bound by its loads, of which this would be one in 14.
+      if (kVecs > 1) {
+        __builtin_prefetch(prefetch, 0, 2);
+        prefetch += prefetch_step;
+      }
       FLOE_UNROLL
       for (int i = 0; i < kRows; ++i) {
         F32 x = Broadcast(a[i][k]);
