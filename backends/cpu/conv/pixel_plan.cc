@@ -10,11 +10,10 @@ namespace {
 // In vector FMAs: what a GEMM tile's row and a slot cost beside their FMAs (load, clamp, store).
 constexpr double kRowOverhead = 4;
 constexpr double kSlotOverhead = 24;
-constexpr double kSlotStore = 2;  // For each pixel.
-// An element of the planes: pixels.h splits some strides with vectors.
-double PlaneElementCost(int64_t stride) {
-  return stride == 1 ? 0.2 : stride <= 4 ? 0.4 : stride == 6 ? 0.7 : 1.3;
-}
+constexpr double kPixelStore = 2;
+constexpr double kRawPixelStore = 12;  // With pixels.h's slower way.
+constexpr int64_t kSlotsTogether = 4;  // In a tile, more or less.
+constexpr double kPlaneElement = 0.5;
 // Multiply-adds that are worth a task.
 constexpr int64_t kTaskWork = 1 << 17;
 constexpr int64_t kTasksPerWorker = 4;
@@ -119,13 +118,20 @@ void PlanPixels(const OpInfo& op, const PrepareContext& context, int64_t lanes, 
     if (plane_elements == 0) return;
     p.line_step = p.x_step * p.planes * p.pitch;
   }
+  const Epilogue& e = state->product.epilogue;
+  const bool whole = e.in_registers && e.residual < 0 && p.block_width >= lanes;
+  const double store = whole ? kPixelStore : kRawPixelStore;
   const auto k = static_cast<double>(p.k);
   const double tiles =
       static_cast<double>(p.width) * (k * 16 / static_cast<double>(lanes) + kRowOverhead);
+  // Slots of a line, with those that the last tile of a block repeats.
+  const int64_t block_slots = p.block_lines * CeilDiv(p.block_width, lanes);
+  const double waste = static_cast<double>(CeilDiv(block_slots, kSlotsTogether) * kSlotsTogether) /
+                       static_cast<double>(block_slots);
   const double slots = static_cast<double>(CeilDiv(p.width, lanes)) *
-                           (k * static_cast<double>(p.outputs) + kSlotOverhead +
-                            kSlotStore * static_cast<double>(lanes)) +
-                       static_cast<double>(p.width) * plane_elements * PlaneElementCost(p.stride);
+                           (waste * k * static_cast<double>(p.outputs) + kSlotOverhead +
+                            store * static_cast<double>(lanes)) +
+                       static_cast<double>(p.width) * plane_elements * kPlaneElement;
   if (slots >= tiles) return;
   p.use = true;
   p.tasks = PixelTasks(p, context.workers);

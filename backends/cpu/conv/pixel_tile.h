@@ -22,8 +22,9 @@ constexpr int SlotsFor(int outputs) {
   return outputs == 1 ? 8 : outputs == 2 ? 4 : outputs == 3 ? 3 : outputs <= 6 ? 2 : 1;
 #endif
 }
-// Spilled pixels are rows of a panel's width in the scratch tile.
-static_assert(SlotsFor(1) * kWidth * kPanel <= kTileScratchFloats && SlotsFor(1) <= kMaxSlots);
+static_assert(SlotsFor(1) <= kMaxSlots);
+inline constexpr int kMaxRaw =
+    kMaxSlots * kMaxOutputs * kWidth;  // Floats of a tile's accumulators.
 
 struct PixelArgs {
   const float* x[kMaxSlots];  // Of a slot's first pixel.
@@ -31,12 +32,12 @@ struct PixelArgs {
   const int64_t* taps;
   int64_t k;
   const float* w;  // Rows of a panel.
-  int64_t pixels;  // Of a slot, from the first lane on; those beyond are not stored.
-  // As in TileArgs. With `spill`, slot s's pixel p is row s * kWidth + p there.
+  // As in TileArgs. With `raw`, output o of slot s goes to raw + (s * outputs + o) * kWidth, and
+  // nothing else happens.
   const float* bias;
   bool has_scale, has_low, has_high;
   float scale, low, high;
-  float* spill;
+  float* raw;
 };
 using PixelFn = void (*)(const PixelArgs& args);
 
@@ -166,27 +167,9 @@ FLOE_INLINE void StoreAndBeyond(float* p, Eight x) {
   StoreEight(p, x);
 }
 
-template <int kOutputs, int kPitch, class Pixel>
-FLOE_INLINE void StorePixels(const Pixel (&pixels)[kWidth], float* y, int64_t count) {
-  if (count == kWidth) {
-    FLOE_UNROLL
-    for (int p = 0; p < kWidth - 1; ++p) StoreAndBeyond<kOutputs>(y + p * kPitch, pixels[p]);
-    StoreChannels<kOutputs>(y + (kWidth - 1) * kPitch, pixels[kWidth - 1]);
-    return;
-  }
-  FLOE_UNROLL
-  for (int p = 0; p < kWidth; ++p) {
-    if (p + 1 == count) {
-      StoreChannels<kOutputs>(y + p * kPitch, pixels[p]);
-      return;
-    }
-    StoreAndBeyond<kOutputs>(y + p * kPitch, pixels[p]);
-  }
-}
-
 #if defined(FLOE_ISA_AVX512)
-// A whole slot at once: pixels follow each other without gaps, so that kOutputs vectors of 16
-// channels are 16 pixels, made by permutations of two vectors.
+// A whole slot at once: kOutputs vectors of 16 channels are 16 pixels, made by permutations of two
+// vectors.
 struct alignas(64) Lanes32 {
   int32_t lane[16];
 };
@@ -291,59 +274,43 @@ FLOE_INLINE void Interleave(const F32 (&c)[kOutputs], F32 (&out)[kOutputs]) {
   }
 }
 
-template <int kOutputs>
-FLOE_INLINE void StoreInterleaved(const F32 (&c)[kOutputs], float* y, int64_t count) {
-  F32 out[kOutputs];
-  Interleave(c, out);
-  if (count == kWidth) {
-    FLOE_UNROLL
-    for (int i = 0; i < kOutputs; ++i) Store(y + i * kWidth, out[i]);
-    return;
-  }
-  int64_t left = count * kOutputs;
-  FLOE_UNROLL
-  for (int i = 0; i < kOutputs; ++i, left -= kWidth) {
-    if (left < kWidth) {
-      StoreTail(y + i * kWidth, left, out[i]);
-      return;
-    }
-    Store(y + i * kWidth, out[i]);
-  }
-}
 #endif
 
-// Channels c[o] of kWidth pixels to `y`, kPitch floats from one pixel to the next, for the first
-// `count` pixels. With kPitch more than kOutputs, what is between may be overwritten.
-template <int kOutputs, int kPitch>
-FLOE_INLINE void StoreSlot(const F32 (&c)[kOutputs], float* y, int64_t count) {
+// Channels c[o] of kWidth pixels to `y`, where pixels follow each other without gaps.
+template <int kOutputs>
+FLOE_INLINE void StoreSlot(const F32 (&c)[kOutputs], float* y) {
 #if defined(FLOE_ISA_AVX512)
-  if constexpr (kOutputs == kPitch && kInterleaves<kOutputs>) {
-    StoreInterleaved<kOutputs>(c, y, count);
+  if constexpr (kInterleaves<kOutputs>) {
+    F32 out[kOutputs];
+    Interleave(c, out);
+    FLOE_UNROLL
+    for (int i = 0; i < kOutputs; ++i) Store(y + i * kWidth, out[i]);
     return;
   }
 #endif
   const auto channel = [&](int o) __attribute__((always_inline)) {
     return c[o < kOutputs ? o : kOutputs - 1];
   };
-  if constexpr (kOutputs == 1 && kPitch == 1) {
-    if (count == kWidth) {
-      Store(y, c[0]);
-    } else {
-      StoreTail(y, count, c[0]);
-    }
+  const auto store = [&](const auto& pixels) __attribute__((always_inline)) {
+    FLOE_UNROLL
+    for (int p = 0; p < kWidth - 1; ++p) StoreAndBeyond<kOutputs>(y + p * kOutputs, pixels[p]);
+    StoreChannels<kOutputs>(y + (kWidth - 1) * kOutputs, pixels[kWidth - 1]);
+  };
+  if constexpr (kOutputs == 1) {
+    Store(y, c[0]);
   } else {
     F32 quads[4];
     TransposeQuarters(c[0], channel(1), channel(2), channel(3), quads);
     if constexpr (kOutputs <= 4) {
       __m128 pixels[kWidth];
       SplitQuads(quads, pixels);
-      StorePixels<kOutputs, kPitch>(pixels, y, count);
+      store(pixels);
     } else {
       F32 more[4];
       TransposeQuarters(c[4], channel(5), channel(6), channel(7), more);
       Eight pixels[kWidth];
       SplitQuads(quads, more, pixels);
-      StorePixels<kOutputs, kPitch>(pixels, y, count);
+      store(pixels);
     }
   }
 }
@@ -403,28 +370,24 @@ void PixelTile(const PixelArgs& t) {
       for (int s = 0; s < kSlots; ++s) c[s][o] = MulAdd(pixels[s], weight, c[s][o]);
     }
   }
-  if (t.spill != nullptr) {
+  if (t.raw != nullptr) {
     FLOE_UNROLL
     for (int s = 0; s < kSlots; ++s) {
-      StoreSlot<kOutputs, kPanel>(c[s], t.spill + s * kWidth * kPanel, kWidth);
+      FLOE_UNROLL
+      for (int o = 0; o < kOutputs; ++o) Store(t.raw + (s * kOutputs + o) * kWidth, c[s][o]);
     }
     return;
   }
   FinishSlots<kOutputs, kSlots>(t, c);
   FLOE_UNROLL
-  for (int s = 0; s < kSlots; ++s) StoreSlot<kOutputs, kOutputs>(c[s], t.y[s], t.pixels);
+  for (int s = 0; s < kSlots; ++s) StoreSlot<kOutputs>(c[s], t.y[s]);
 }
 
-struct PixelTiles {
-  PixelFn full;  // SlotsFor(outputs) slots.
-  PixelFn one;
-};
 template <int kOutputs>
-inline constexpr PixelTiles kPixelTilesFor = {&PixelTile<kOutputs, SlotsFor(kOutputs)>,
-                                              &PixelTile<kOutputs, 1>};
-constinit const PixelTiles kPixelTiles[kMaxOutputs + 1] = {
-    {nullptr, nullptr}, kPixelTilesFor<1>, kPixelTilesFor<2>, kPixelTilesFor<3>, kPixelTilesFor<4>,
-    kPixelTilesFor<5>,  kPixelTilesFor<6>, kPixelTilesFor<7>, kPixelTilesFor<8>};
+inline constexpr PixelFn kPixelTile = &PixelTile<kOutputs, SlotsFor(kOutputs)>;
+constinit const PixelFn kPixelTiles[kMaxOutputs + 1] = {
+    nullptr,       kPixelTile<1>, kPixelTile<2>, kPixelTile<3>, kPixelTile<4>,
+    kPixelTile<5>, kPixelTile<6>, kPixelTile<7>, kPixelTile<8>};
 
 }  // namespace
 }  // namespace floe::cpu::FLOE_ISA

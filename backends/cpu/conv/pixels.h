@@ -39,37 +39,50 @@ void SplitRowBySix(const float* row, int64_t count, float* planes, int64_t pitch
   }
 }
 
+// Planes [0, 4 * quads) of SplitRow for any stride, in blocks of 4 x 4.
+void SplitRowByQuads(const float* row, int64_t stride, int64_t quads, int64_t count, float* planes,
+                     int64_t pitch) {
+  for (int64_t q = 0; q < quads; ++q, row += 4, planes += 4 * pitch) {
+    int64_t j = 0;
+    for (; j + 4 <= count; j += 4) {
+      __m128 a = _mm_loadu_ps(row + j * stride), b = _mm_loadu_ps(row + (j + 1) * stride);
+      __m128 c = _mm_loadu_ps(row + (j + 2) * stride), d = _mm_loadu_ps(row + (j + 3) * stride);
+      _MM_TRANSPOSE4_PS(a, b, c, d);
+      _mm_storeu_ps(planes + j, a);
+      _mm_storeu_ps(planes + pitch + j, b);
+      _mm_storeu_ps(planes + 2 * pitch + j, c);
+      _mm_storeu_ps(planes + 3 * pitch + j, d);
+    }
+    for (; j < count; ++j) {
+      for (int64_t r = 0; r < 4; ++r) planes[r * pitch + j] = row[j * stride + r];
+    }
+  }
+}
+
 // The `elements` elements of `row` to the plan's planes.
 void SplitRow(const PixelPlan& plan, const float* row, int64_t elements, float* planes) {
   const int64_t stride = plan.stride, pitch = plan.pitch;
-  int64_t done = 0;  // Elements of each plane.
-  if (plan.planes == stride) {
-    done = elements / stride;
-    switch (stride) {
-      case 1:
-        SplitRow<1>(row, done, planes, pitch);
-        break;
-      case 2:
-        SplitRow<2>(row, done, planes, pitch);
-        break;
-      case 3:
-        SplitRow<3>(row, done, planes, pitch);
-        break;
-      case 4:
-        SplitRow<4>(row, done, planes, pitch);
-        break;
-      case 6:
-        SplitRowBySix(row, done, planes, pitch);
-        break;
-      default:
-        done = 0;
-        break;
-    }
+  // Every plane has so many; some have one more.
+  const int64_t count = (elements - plan.planes) / stride + 1;
+  int64_t split = plan.planes;  // Planes that are done.
+  if (plan.planes != stride || stride == 5 || stride > 6) {
+    split = plan.planes / 4 * 4;
+    SplitRowByQuads(row, stride, split / 4, count, planes, pitch);
+  } else if (stride == 1) {
+    SplitRow<1>(row, count, planes, pitch);
+  } else if (stride == 2) {
+    SplitRow<2>(row, count, planes, pitch);
+  } else if (stride == 3) {
+    SplitRow<3>(row, count, planes, pitch);
+  } else if (stride == 4) {
+    SplitRow<4>(row, count, planes, pitch);
+  } else {
+    SplitRowBySix(row, count, planes, pitch);
   }
   for (int64_t r = 0; r < plan.planes; ++r) {
     float* plane = planes + r * pitch;
-    int64_t j = done;
-    for (int64_t e = done * stride + r; e < elements; e += stride) plane[j++] = row[e];
+    int64_t j = r < split ? count : 0;
+    for (int64_t e = j * stride + r; e < elements; e += stride) plane[j++] = row[e];
   }
 }
 
@@ -96,15 +109,14 @@ FLOE_INLINE int64_t SlotColumn(int64_t width, int64_t slot) {
   return column + kWidth <= width || width < kWidth ? column : width - kWidth;
 }
 
-// The epilogue over the spilled pixels of a slot, beginning with column `first` of the block: those
-// before were the last slot's, and may have been overwritten if y is the residual.
-void FinishSpilledSlot(const Product& p, TileArgs* t, const PixelBlock& block, const SlotCursor& at,
-                       int64_t column, int64_t first, float* rows) {
+// The epilogue over the raw accumulators of a slot, beginning with column `first` of the block:
+// those before were the last slot's, and may have been overwritten if y is the residual.
+void FinishRawSlot(const Product& p, TileArgs* t, const PixelBlock& block, const SlotCursor& at,
+                   int64_t column, int64_t first, const float* raw) {
+  static_assert(kWidth <= kMaxTileRows && kWidth * kPanel <= kTileScratchFloats);
   const ProductState& s = *p.state;
   const int64_t end = column + kWidth < block.width ? column + kWidth : block.width;
   const Position position{block.column + first, block.line + at.line, block.image};
-  Product q = p;
-  q.tile_scratch = rows + (first - column) * kPanel;
   const float* residual = nullptr;
   GridStrides strides;
   if (s.epilogue.residual >= 0) {
@@ -117,8 +129,11 @@ void FinishSpilledSlot(const Product& p, TileArgs* t, const PixelBlock& block, c
   for (int64_t i = 0; i < end - first; ++i) {
     t->y[i] = y + i * s.y.x;
     t->residual[i] = residual + i * strides.x;
+    for (int64_t o = 0; o < s.tiling.n; ++o) {
+      p.tile_scratch[i * kPanel + o] = raw[o * kWidth + first - column + i];
+    }
   }
-  FinishSpilledTile(q, *t, position, end - first, 0, s.tiling.n, kPanel);
+  FinishSpilledTile(p, *t, position, end - first, 0, s.tiling.n, kPanel);
 }
 
 void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& block, PixelArgs* t,
@@ -126,14 +141,12 @@ void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& bl
   const ProductState& s = *p.state;
   const int64_t slots_of_line = CeilDiv(block.width, kWidth);
   const int64_t together = SlotsFor(static_cast<int>(plan.outputs));
-  const PixelTiles& tiles = kPixelTiles[plan.outputs];
-  t->pixels = block.width < kWidth ? block.width : kWidth;
   int64_t left = block.lines * slots_of_line;
   SlotCursor cursor;
   const float* x = block.x;
   float* y = p.y + OffsetOf(s.y, {block.column, block.line, block.image});
   while (left > 0) {
-    const int64_t count = left >= together ? together : 1;
+    const int64_t count = left < together ? left : together;
     const SlotCursor first = cursor;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t column = SlotColumn(block.width, cursor.slot);
@@ -146,13 +159,17 @@ void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& bl
         y += s.y.y;
       }
     }
-    (count == 1 ? tiles.one : tiles.full)(*t);
+    for (int64_t i = count; i < together; ++i) {  // The last tile computes a slot repeatedly.
+      t->x[i] = t->x[0];
+      t->y[i] = t->y[0];
+    }
+    kPixelTiles[plan.outputs](*t);
     left -= count;
-    if (t->spill == nullptr) continue;
+    if (t->raw == nullptr) continue;
     cursor = first;
     for (int64_t i = 0; i < count; ++i) {
-      FinishSpilledSlot(p, finish, block, cursor, SlotColumn(block.width, cursor.slot),
-                        cursor.slot * kWidth, t->spill + i * kWidth * kPanel);
+      FinishRawSlot(p, finish, block, cursor, SlotColumn(block.width, cursor.slot),
+                    cursor.slot * kWidth, t->raw + i * plan.outputs * kWidth);
       if (++cursor.slot == slots_of_line) {
         cursor.slot = 0;
         ++cursor.line;
@@ -165,6 +182,7 @@ void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& bl
 [[gnu::noinline]] void RunPixels(const Product& p, const PixelPlan& plan, int64_t begin,
                                  int64_t end) {
   alignas(64) float planes[kPlaneFloats];
+  alignas(64) float raw[kMaxRaw];
   const ProductState& s = *p.state;
   const Epilogue& e = s.epilogue;
   TileArgs finish;
@@ -181,7 +199,6 @@ void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& bl
   t.scale = finish.scale;
   t.low = finish.low;
   t.high = finish.high;
-  t.spill = e.in_registers && !finish.has_residual ? nullptr : p.tile_scratch;
   PixelBlock block;
   for (int64_t line = begin; line < end; line += block.lines) {
     block.image = line / plan.height;
@@ -193,6 +210,9 @@ void RunPixelBlock(const Product& p, const PixelPlan& plan, const PixelBlock& bl
       block.width = plan.block_width;
       if (block.width > plan.width - block.column) block.width = plan.width - block.column;
       const float* x = p.a + OffsetOf(s.a, {block.column, block.line, block.image});
+      // Residuals and pixels that end within a vector are for the slower way.
+      const bool whole = e.in_registers && !finish.has_residual && block.width >= kWidth;
+      t.raw = whole ? nullptr : raw;
       block.x = plan.direct ? x : planes;
       if (!plan.direct) MakePlanes(plan, block, x, planes);
       RunPixelBlock(p, plan, block, &t, &finish);
