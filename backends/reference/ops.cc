@@ -82,6 +82,13 @@ OpImpl Find(OpId op) {
     FLOE_ROW(GridSample, GridSample)
     FLOE_ROW(Im2Col, Im2Col)
     FLOE_ROW(Col2Im, Col2Im)
+    FLOE_ROW(Cholesky, Cholesky)
+    FLOE_ROW(TriangularSolve, TriangularSolve)
+    FLOE_ROW(Solve, Solve)
+    FLOE_ROW(Det, Det)
+    FLOE_ROW(Qr, Qr)
+    FLOE_ROW(Eigh, Eigh)
+    FLOE_ROW(Svd, Svd)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};

@@ -184,6 +184,15 @@ FLOE_REFERENCE_OP(NonzeroStatic)
 // ops_linear.cc
 FLOE_REFERENCE_OP(MatMul)
 FLOE_REFERENCE_OP(Gemm)
+// ops_solve.cc
+FLOE_REFERENCE_OP(Cholesky)
+FLOE_REFERENCE_OP(TriangularSolve)
+FLOE_REFERENCE_OP(Solve)
+FLOE_REFERENCE_OP(Det)
+// ops_spectral.cc
+FLOE_REFERENCE_OP(Qr)
+FLOE_REFERENCE_OP(Eigh)
+FLOE_REFERENCE_OP(Svd)
 // ops_conv.cc
 FLOE_REFERENCE_OP(Conv)
 FLOE_REFERENCE_OP(ConvTranspose)

@@ -147,6 +147,22 @@ constexpr auto kFloorDiv = [](auto a, auto b, Params p) {
   }
 };
 constexpr auto kHypot = [](double a, double b, Params) { return std::hypot(a, b); };
+constexpr auto kCopySign = [](double a, double b, Params) { return std::copysign(a, b); };
+// The neighbour in the elements' own type.
+constexpr auto kNextAfter = [](double a, double b, Params p) {
+  if (p[kWidth] == 64) return std::nextafter(a, b);
+  return static_cast<double>(std::nextafter(static_cast<float>(a), static_cast<float>(b)));
+};
+constexpr auto kGcd = [](auto a, auto b, Params) {
+  const auto magnitude = [](auto v) { return v < 0 ? -Raw(v) : Raw(v); };
+  uint64_t x = magnitude(a), y = magnitude(b);
+  while (y != 0) {
+    const uint64_t rest = x % y;
+    x = y;
+    y = rest;
+  }
+  return static_cast<decltype(a)>(x);
+};
 constexpr auto kMinimum = [](auto a, auto b, Params) {
   if constexpr (kReal<decltype(a)>)
     return MinOf(a, b);
@@ -235,6 +251,10 @@ constexpr Row kRows[] = {
     Numbers<kFloorDiv>(OpId::kFloorDiv, 2, kNumbers, Result::kSame, "", true),
     Float2<kAtan2>(OpId::kAtan2),
     Float2<kHypot>(OpId::kHypot),
+    Float2<kCopySign>(OpId::kCopySign),
+    {OpId::kNextAfter, 2, SetOf({DType::kF32, DType::kF64}), Result::kSame, false, "",
+     Map<double, kNextAfter>, nullptr, nullptr},
+    Integers<kGcd>(OpId::kGcd, 2, kInts),
     Numbers<kEqual>(OpId::kEqual, 2, kAnyDType, Result::kBool),
     Numbers<kNotEqual>(OpId::kNotEqual, 2, kAnyDType, Result::kBool),
     Numbers<kLess>(OpId::kLess, 2, kAnyDType, Result::kBool),

@@ -1,4 +1,5 @@
-// Shape rules of matrix products, convolutions, pooling and what else reads windows.
+// Shape rules of matrix products, convolutions, pooling, what else reads windows, and
+// dense linear algebra.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -249,6 +250,80 @@ absl::Status GridSample(const Inference& n) {
   return n.Set(0, n.dtype(0), std::move(shape));
 }
 
+// --- dense linear algebra ------------------------------------------------------------------------
+
+// The leading axes of a batch of matrices, and `tail`.
+Shape WithTail(const Shape& x, Shape tail) {
+  Shape shape(x.begin(), x.end() - 2);
+  shape.insert(shape.end(), tail.begin(), tail.end());
+  return shape;
+}
+
+absl::Status NeedMatrices(const Inference& n) {
+  FLOE_TRY(n.NeedFloat(0));
+  return n.rank(0) >= 2 ? absl::OkStatus() : n.Fail("x has a rank below 2");
+}
+
+absl::Status NeedSquare(const Inference& n) {
+  FLOE_TRY(NeedMatrices(n));
+  const Shape& x = n.shape(0);
+  return x[x.size() - 2] == x.back() ? absl::OkStatus() : n.Fail("the matrices are not square");
+}
+
+absl::Status Cholesky(const Inference& n) {
+  FLOE_TRY(NeedSquare(n));
+  return n.Set(0, n.dtype(0), n.shape(0));
+}
+
+absl::Status Solve(const Inference& n) {
+  FLOE_TRY(NeedSquare(n));
+  FLOE_TRY(SameFloat(n, 2));
+  FLOE_TRY(n.NeedRank(1, n.rank(0)));
+  for (size_t i = 0; i + 1 < n.rank(0); ++i) {
+    if (n.shape(0)[i] != n.shape(1)[i]) {
+      return n.Fail(absl::StrFormat("a and b differ on axis %d", i));
+    }
+  }
+  return n.Set(0, n.dtype(0), n.shape(1));
+}
+
+absl::Status Det(const Inference& n) {
+  FLOE_TRY(NeedSquare(n));
+  for (size_t i = 0; i < 3; ++i) FLOE_TRY(n.Set(i, n.dtype(0), WithTail(n.shape(0), {})));
+  return absl::OkStatus();
+}
+
+absl::Status Eigh(const Inference& n) {
+  FLOE_TRY(NeedSquare(n));
+  FLOE_TRY(n.Set(0, n.dtype(0), WithTail(n.shape(0), {n.shape(0).back()})));
+  return n.Set(1, n.dtype(0), n.shape(0));
+}
+
+// The smaller side of the matrices, if it is the same one for all sizes.
+absl::StatusOr<Dim> LeastSide(const Inference& n) {
+  FLOE_TRY(NeedMatrices(n));
+  const Dim &rows = n.shape(0)[n.rank(0) - 2], &columns = n.shape(0).back();
+  const std::optional<Dim> more = Dim::Sub(rows, columns);
+  if (more && more->Min(n.graph.symbols) >= 0) return columns;
+  if (more && more->Max(n.graph.symbols) <= 0) return rows;
+  return n.Fail("whether rows or columns are more depends on the symbols");
+}
+
+absl::Status Qr(const Inference& n) {
+  FLOE_TRY_ASSIGN(const Dim k, LeastSide(n));
+  const Shape& x = n.shape(0);
+  FLOE_TRY(n.Set(0, n.dtype(0), WithTail(x, {x[x.size() - 2], k})));
+  return n.Set(1, n.dtype(0), WithTail(x, {k, x.back()}));
+}
+
+absl::Status Svd(const Inference& n) {
+  FLOE_TRY_ASSIGN(const Dim k, LeastSide(n));
+  const Shape& x = n.shape(0);
+  FLOE_TRY(n.Set(0, n.dtype(0), WithTail(x, {x[x.size() - 2], k})));
+  FLOE_TRY(n.Set(1, n.dtype(0), WithTail(x, {k})));
+  return n.Set(2, n.dtype(0), WithTail(x, {k, x.back()}));
+}
+
 constexpr ShapeRuleRow kRows[] = {
     {OpId::kMatMul, MatMul},
     {OpId::kGemm, Gemm},
@@ -259,6 +334,13 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kIm2Col, Im2Col},
     {OpId::kCol2Im, Col2Im},
     {OpId::kGridSample, GridSample},
+    {OpId::kCholesky, Cholesky},
+    {OpId::kTriangularSolve, Solve},
+    {OpId::kSolve, Solve},
+    {OpId::kDet, Det},
+    {OpId::kQr, Qr},
+    {OpId::kEigh, Eigh},
+    {OpId::kSvd, Svd},
 };
 
 }  // namespace

@@ -166,8 +166,9 @@ absl::Status JoinMoves(ir::Graph& graph, ir::Node* node, bool* changed) {
 }
 
 bool Broadcasts(OpId op) {
-  // The table starts with these.
-  return (op <= OpId::kWhere && op != OpId::kPRelu) || op == OpId::kFloorDiv || op == OpId::kHypot;
+  // The table starts with most of these.
+  return (op <= OpId::kWhere && op != OpId::kPRelu) || op == OpId::kFloorDiv ||
+         op == OpId::kHypot || op == OpId::kCopySign || op == OpId::kNextAfter || op == OpId::kGcd;
 }
 
 // An element-by-element op broadcasts by itself: it need not read an Expand.

@@ -10,9 +10,8 @@ namespace {
 
 TEST(Shapes, EveryOpHasExactlyOneRule) {
   std::vector<int> rules(static_cast<size_t>(OpId::kCount));
-  for (const auto rows :
-       {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(), NetworkRules(),
-        ControlRules()}) {
+  for (const auto rows : {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(),
+                          NetworkRules(), ControlRules()}) {
     for (const ShapeRuleRow& row : rows) ++rules[static_cast<size_t>(row.op)];
   }
   for (size_t i = 0; i < rules.size(); ++i) {
@@ -173,6 +172,19 @@ const Case kCases[] = {
     {"f32[N,12,7]",
      "col2im(%a) {image=[4,3], kernel=[2,2], strides=[1,1], pads=[0,0,0,0], dilations=[1,1]}",
      "!x is no [N, channels * 4, 6]"},
+    {"f32[N,T,T]", "cholesky(%a) {upper=0}", "f32[N,T,T]"},
+    {"f32[N,T,3]", "cholesky(%a) {upper=0}", "!not square"},
+    {"f32[N,4,4] f32[N,4,T]", "solve(%a, %b)", "f32[N,4,T]"},
+    {"f32[N,4,4] f32[T,4,1]", "solve(%a, %b)", "!differ on axis 0"},
+    {"f32[N,4,4] f64[N,4,1]", "triangular_solve(%a, %b) {upper=0, unit_diagonal=0}",
+     "!operand 1 is f64"},
+    {"f32[N,4,4]", "det(%a)", "f32[N]"},
+    {"f32[N,T,2]", "qr(%a)", "f32[N,T,2]"},
+    {"f32[N,T]", "qr(%a)", "!depends on the symbols"},
+    {"f32[N,T,T]", "eigh(%a) {upper=1}", "f32[N,T]"},
+    {"f32[N,1,T]", "svd(%a)", "f32[N,1,1]"},
+    {"i32[4]", "svd(%a)", "!is i32, not a float"},
+    {"f32[4]", "svd(%a)", "!rank below 2"},
     {"f32[N,3] i32[1]", "pointwise(%a, %b) { r0 = load 0; r1 = load 1; r0 = add r0 r1 }",
      "f32[N,3]"},
 };
@@ -201,9 +213,13 @@ TEST(Shapes, LaterResults) {
     %r = input f32[1,8,2]
     %s, %h, %c = lstm(%z, %w, %r) {hidden=2, direction=1}
     %i = input f32[N,2,4]
+    %square = input f32[N,4,3,3]
     %v, %order = sort(%i) {axis=1, descending=1}
     %best, %where = topk(%i) {k=2, axis=2, largest=1, sorted=1}
     %m, %last = cummin(%i) {axis=1}
+    %u, %values, %vh = svd(%i)
+    %q, %rest = qr(%i)
+    %d, %sign, %log = det(%square)
     %p, %at = max_pool(%i) {kernel=[2], strides=[2], pads=[0,0], dilations=[1], ceil_mode=0}
   })");
   const auto type = [&](const char* name) { return TypeToString(*graph, *graph->FindValue(name)); };
@@ -215,6 +231,10 @@ TEST(Shapes, LaterResults) {
   EXPECT_EQ(type("order"), "i64[N,2,4]");
   EXPECT_EQ(type("where"), "i64[N,2,2]");
   EXPECT_EQ(type("last"), "i64[N,2,4]");
+  EXPECT_EQ(type("values"), "f32[N,2]");
+  EXPECT_EQ(type("vh"), "f32[N,2,4]");
+  EXPECT_EQ(type("rest"), "f32[N,2,4]");
+  EXPECT_EQ(type("log"), "f32[N,4]");
 }
 
 TEST(Shapes, MissingAttributesAreRefused) {

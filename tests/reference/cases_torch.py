@@ -166,6 +166,112 @@ def binary_cases():
     case("floor_div", [np.array([-128], np.int8), np.array([-1], np.int8)], np.array([-128], np.int8))
 
 
+def matrix_cases():
+    """Dense linear algebra; vectors that may have either sign are compared in products that do not show it."""
+    def matrices(*shape, t):
+        return rand(*shape, dtype=t)
+    tol = {np.dtype(F32): 1e-5, np.dtype(F64): 1e-10, np.dtype(F16): 1e-2, BF16: 6e-2}
+    def check(op, inputs, outputs, **attrs):
+        t = inputs[0].dtype
+        outputs = [None if y is None else array(y).astype(t) for y in outputs]
+        scale = max([float(np.abs(y.astype(F64)).max(initial=0, where=np.isfinite(y.astype(F64))))
+                     for y in outputs if y is not None] + [1.0])
+        case(op, inputs, outputs, rtol=tol[t], atol=tol[t] * scale, **attrs)
+    wide = lambda x: torch.from_numpy(x.astype(F64))
+    for t in FLOATS:
+        for batch in ((), (2,), (2, 3)) if t == F32 else ((2,),):
+            for n in (1, 4, 7) if t in (F32, F64) else (3,):
+                x = matrices(*batch, n, n, t=t)
+                x = (x + 3 * n * np.eye(n)).astype(t)
+                b = matrices(*batch, n, 3, t=t)
+                check("solve", [x, b], [torch.linalg.solve(wide(x), wide(b))])
+                sign, log = torch.linalg.slogdet(wide(x))
+                check("det", [x], [None, sign, log])
+                check("det", [x], [torch.linalg.det(wide(x))])
+                for upper in (0, 1):
+                    y = torch.linalg.solve_triangular(wide(x), wide(b), upper=bool(upper))
+                    check("triangular_solve", [x, b], [y], upper=upper, unit_diagonal=0)
+                    definite = (x.astype(F64) @ np.swapaxes(x.astype(F64), -1, -2)).astype(t)
+                    definite = ((definite + np.swapaxes(definite, -1, -2)) / 2).astype(t)
+                    if t in (F32, F64):
+                        y = torch.linalg.cholesky(wide(definite), upper=bool(upper))
+                        check("cholesky", [definite], [y], upper=upper)
+                    triangle = "U" if upper else "L"
+                    check("eigh", [x], [torch.linalg.eigvalsh(wide(x), UPLO=triangle)], upper=upper)
+            for rows, columns in ((4, 4), (6, 3), (3, 5), (1, 4), (4, 1)):
+                x = matrices(*batch, rows, columns, t=t)
+                check("qr", [x], torch.linalg.qr(wide(x)))
+                check("svd", [x], [None, torch.linalg.svdvals(wide(x))])
+    unit = np.array([[5, 2, 0], [7, 5, -1], [3, 4, 5]], F32)
+    b = rand(3, 2)
+    y = torch.linalg.solve_triangular(wide(unit), wide(b), upper=False, unitriangular=True)
+    check("triangular_solve", [unit, b], [y], upper=0, unit_diagonal=1)
+    # A matrix whose pivots must be exchanged, a singular one, one that is not definite.
+    x = np.array([[0, 1, 2], [3, 0, 1], [1, 1, 0]], F32)
+    check("solve", [x, b], [torch.linalg.solve(wide(x), wide(b))])
+    check("det", [x], [torch.linalg.det(wide(x)), *torch.linalg.slogdet(wide(x))])
+    case("det", [np.array([[1, 2], [2, 4]], F32)], [np.array(0, F32), np.array(0, F32), np.array(-np.inf, F32)])
+    case("det", [np.zeros((2, 0, 0), F32)], [np.ones(2, F32), np.ones(2, F32), np.zeros(2, F32)])
+    case("cholesky", [np.array([[1, 9], [2, 1]], F32)], np.array([[1, 0], [2, np.nan]], F32), upper=0)
+    case("eigh", [np.diag([3.0, -1, 2]).astype(F32)],
+         [np.array([-1, 2, 3], F32), np.eye(3, dtype=F32)[:, [1, 2, 0]]], upper=0)
+    case("svd", [np.diag([1.0, 3, 2]).astype(F32)], [np.eye(3, dtype=F32)[:, [1, 2, 0]], np.array([3, 2, 1], F32),
+                                                      np.eye(3, dtype=F32)[[1, 2, 0]]])
+    case("svd", [np.zeros((3, 2), F32)], [None, np.zeros(2, F32)])
+    case("qr", [np.zeros((3, 2), F32)], [np.eye(3, 2, dtype=F32), np.zeros((2, 2), F32)])
+    for op in ("copysign", "nextafter"):
+        grid = np.repeat(SPECIAL, 10), np.tile(SPECIAL, 10)
+        for t in (F32, F64):
+            a, b = (v.astype(t) for v in grid)
+            case(op, [a, b], array(getattr(torch, op)(tensor(a), tensor(b))), rtol=0)
+    a, b = rand(3, 4, dtype=F16), rand(4, dtype=F16)
+    case("copysign", [a, b], array(torch.copysign(tensor(a), tensor(b))))
+    for t in TORCH_INTS:
+        a, b = extremes(t, 40), extremes(t, 40)
+        b[4:20] = rand(16, dtype=t)
+        case("gcd", [a, b], array(torch.gcd(tensor(a), tensor(b))))
+
+
+def scatter_cases():
+    """Every reduction of a scatter on every dtype."""
+    names = {1: "sum", 2: "prod", 3: "amax", 4: "amin"}
+    for t in FLOATS + TORCH_INTS + [np.bool_]:
+        for reduction, name in names.items():
+            if t == np.bool_ and reduction > 2:
+                continue
+            x, source = rand(4, 5, dtype=t), rand(6, 5, dtype=t)
+            index = RNG.integers(0, 4, (6, 5))
+            y = array(tensor(x).scatter_reduce(0, tensor(index), tensor(source), name))
+            case("scatter_elements", [x, index, source], y, axis=0, reduction=reduction, atol=2e-6,
+                 rtol=6 * EPSILON.get(np.dtype(t), 0))
+        index = RNG.integers(-4, 4, (7, 1))
+        x, source = rand(4, 3, dtype=t), rand(7, 3, dtype=t)
+        y = array(tensor(x).index_put((tensor(index[:, 0]),), tensor(source), accumulate=True))
+        case("scatter_nd", [x, index, source], y, reduction=1, atol=2e-6, rtol=6 * EPSILON.get(np.dtype(t), 0))
+    x, source = np.array([1, np.nan, 3, 4], F32), np.array([np.nan, 5, np.inf, 1, np.nan], F32)
+    index = np.array([0, 1, 2, 3, 3])
+    for reduction, name in names.items():
+        y = array(tensor(x).scatter_reduce(0, tensor(index), tensor(source), name))
+        case("scatter_elements", [x, index, source], y, axis=0, reduction=reduction, label="special")
+
+
+def pool_cases():
+    """max_pool's indices count in the whole tensor, PyTorch's in a plane."""
+    configs = [((2, 3, 9), 3, 2, 1, 1, 0), ((2, 3, 9), 2, 3, 1, 2, 1),
+               ((1, 2, 6, 7), (3, 2), (2, 1), (1, 0), (1, 2), 0), ((1, 2, 6, 7), (3, 3), (2, 2), (1, 1), (1, 1), 1),
+               ((2, 1, 4, 5, 6), (2, 3, 2), (1, 2, 2), (1, 1, 0), (1, 1, 2), 0),
+               ((2, 1, 5, 5, 5), (2, 2, 2), (3, 3, 3), (0, 1, 1), (2, 1, 1), 1)]
+    for shape, kernel, stride, pad, dilation, ceil in configs:
+        n = len(shape) - 2
+        many = lambda v: list(v) if isinstance(v, tuple) else [v] * n
+        for t in (F32, F64):
+            x = rand(*shape, dtype=t)
+            y, index = getattr(F, f"max_pool{n}d")(tensor(x), kernel, stride, pad, dilation, bool(ceil), True)
+            planes = np.arange(shape[0] * shape[1]).reshape(shape[:2] + (1,) * n) * int(np.prod(shape[2:]))
+            case("max_pool", [x], [array(y), array(index) + planes], kernel=many(kernel), strides=many(stride),
+                 pads=many(pad) * 2, dilations=many(dilation), ceil_mode=ceil)
+
+
 # --- indices -------------------------------------------------------------------------------------
 
 def index_cases():

@@ -199,5 +199,93 @@ TEST(ReferenceOps, RunNamesTheRuleThatDataBreak) {
   }
 }
 
+// --- factors whose signs are free ----------------------------------------------------------------
+
+struct Factors {
+  std::vector<std::vector<double>> values;
+  double at(size_t i, int64_t k) const { return values[i][static_cast<size_t>(k)]; }
+};
+
+// Runs `op` on one f64 matrix of dims [rows, columns].
+Factors Factor(OpId op, std::vector<int64_t> attrs, const std::vector<double>& x, int64_t rows,
+               int64_t columns, std::vector<TensorInfo> outputs) {
+  const Call call{op, {Info(DType::kF64, {rows, columns})}, std::move(outputs), attrs, {}};
+  Footprint footprint;
+  EXPECT_TRUE(call.Check(&footprint).ok());
+  std::vector<uint8_t> bytes(x.size() * sizeof(double));
+  std::memcpy(bytes.data(), x.data(), bytes.size());
+  std::vector<std::vector<uint8_t>> raw;
+  EXPECT_EQ(RunCall(call, footprint, {bytes}, -1, &raw), Rule::kNone);
+  Factors f;
+  for (const auto& r : raw) {
+    f.values.emplace_back(r.size() / sizeof(double));
+    std::memcpy(f.values.back().data(), r.data(), r.size());
+  }
+  return f;
+}
+
+TEST(ReferenceOps, SingularVectorsMultiplyBack) {
+  uint32_t seed = 1;
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{5, 3}, {3, 5}, {4, 4}, {1, 6}}) {
+    const int64_t k = std::min(rows, columns);
+    std::vector<double> x;
+    for (int64_t i = 0; i < rows * columns; ++i) {
+      seed = seed * 1664525 + 1013904223;
+      x.push_back(static_cast<double>(seed >> 8) / (1 << 23) - 1);
+    }
+    const Factors f = Factor(
+        OpId::kSvd, {}, x, rows, columns,
+        {Info(DType::kF64, {rows, k}), Info(DType::kF64, {k}), Info(DType::kF64, {k, columns})});
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        double sum = 0;
+        for (int64_t l = 0; l < k; ++l) {
+          sum += f.at(0, i * k + l) * f.at(1, l) * f.at(2, l * columns + j);
+        }
+        EXPECT_NEAR(sum, x[static_cast<size_t>(i * columns + j)], 1e-13);
+      }
+    }
+    for (int64_t i = 0; i < k; ++i) {
+      for (int64_t j = 0; j < k; ++j) {
+        double left = 0, right = 0;
+        for (int64_t l = 0; l < rows; ++l) left += f.at(0, l * k + i) * f.at(0, l * k + j);
+        for (int64_t l = 0; l < columns; ++l) {
+          right += f.at(2, i * columns + l) * f.at(2, j * columns + l);
+        }
+        EXPECT_NEAR(left, i == j ? 1 : 0, 1e-13);
+        EXPECT_NEAR(right, i == j ? 1 : 0, 1e-13);
+      }
+    }
+  }
+}
+
+TEST(ReferenceOps, EigenvectorsAreScaledByTheMatrix) {
+  constexpr int64_t kN = 6;
+  std::vector<double> x(kN * kN);
+  for (int64_t i = 0; i < kN; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      x[static_cast<size_t>(i * kN + j)] = std::sin(static_cast<double>(7 * i + 3 * j * j));
+    }
+  }
+  const Factors f =
+      Factor(OpId::kEigh, {0}, x, kN, kN, {Info(DType::kF64, {kN}), Info(DType::kF64, {kN, kN})});
+  for (int64_t v = 0; v < kN; ++v) {
+    double length = 0;
+    for (int64_t i = 0; i < kN; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < kN; ++j) {
+        const int64_t at = i >= j ? i * kN + j : j * kN + i;  // The lower triangle.
+        sum += x[static_cast<size_t>(at)] * f.at(1, j * kN + v);
+      }
+      EXPECT_NEAR(sum, f.at(0, v) * f.at(1, i * kN + v), 1e-13);
+      length += f.at(1, i * kN + v) * f.at(1, i * kN + v);
+    }
+    EXPECT_NEAR(length, 1, 1e-13);
+    if (v > 0) {
+      EXPECT_LE(f.at(0, v - 1), f.at(0, v));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace floe::reference
