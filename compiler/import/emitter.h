@@ -1,5 +1,6 @@
 // What the front ends share. Read this header first; then the front end of interest:
 // onnx/import.h, torch_export/import.h, torchscript/import.h; the last two share aten/context.h.
+// resample.h has what resizing shares.
 //
 // An Emitter appends IR for one node of the user's model: operands are Values, every emission
 // infers its type at once, and results of small constants are folded, so that a converter can look

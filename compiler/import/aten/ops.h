@@ -19,14 +19,18 @@ std::span<const Row> ReduceRows();   // ops_reduce.cc: sums, extremes, moments, 
 std::span<const Row> IndexRows();    // ops_index.cc: gathers, scatters, masks.
 std::span<const Row> OrderRows();    // ops_order.cc: sorting, quantiles, running sums.
 std::span<const Row> CreateRows();   // ops_create.cc: tensors from numbers, dtypes, copies.
-std::span<const Row> LinalgRows();  // ops_linalg.cc: einsum, products beyond matrices.
+std::span<const Row> LinalgRows();   // ops_linalg.cc: einsum, products beyond matrices.
 
 // Layers of neural networks.
 std::span<const Row> ActivationRows();  // ops_activation.cc: activations, softmax, dropout.
 std::span<const Row> ConvRows();        // ops_conv.cc
-std::span<const Row> LinearRows();      // ops_linear.cc: products of matrices and vectors.
-std::span<const Row> NormRows();        // ops_norm.cc
-std::span<const Row> PoolRows();        // ops_pool.cc
+std::span<const Row>
+ImageRows();  // ops_image.cc: sampling at coordinates, shuffles, windows as columns.
+std::span<const Row> LinearRows();  // ops_linear.cc: products of matrices and vectors.
+std::span<const Row> NormRows();    // ops_norm.cc
+std::span<const Row> PadRows();     // ops_pad.cc
+std::span<const Row> PoolRows();    // ops_pool.cc
+std::span<const Row> ResizeRows();  // ops_resize.cc
 
 // The row of an overload: its own, else its op's; null if there is none.
 const Row* FindRow(const Schema& schema);

@@ -8,10 +8,10 @@
 namespace floe::aten {
 
 std::span<const std::span<const Row>> AllRows() {
-  static const auto& kAll =
-      *new std::array{MathRows(),    UnaryRows(),  ViewRows(),  SliceRows(), CreateRows(),
-                      ArrangeRows(), ReduceRows(), IndexRows(), OrderRows(), ActivationRows(),
-                      ConvRows(),    LinearRows(), NormRows(),  PoolRows(),  LinalgRows()};
+  static const auto& kAll = *new std::array{
+      MathRows(),   UnaryRows(),  ViewRows(),  SliceRows(),  CreateRows(),     ArrangeRows(),
+      ReduceRows(), IndexRows(),  OrderRows(), LinalgRows(), ActivationRows(), ConvRows(),
+      ImageRows(),  LinearRows(), NormRows(),  PadRows(),    PoolRows(),       ResizeRows()};
   return kAll;
 }
 

@@ -6,10 +6,12 @@
 
 #include "absl/strings/str_format.h"
 #include "compiler/import/onnx/ops.h"
+#include "compiler/import/resample.h"
 
 namespace floe::onnx {
 namespace {
 
+using import::Taps;
 using ir::Value;
 
 // What the attributes say, the same for every axis.
@@ -58,19 +60,6 @@ int64_t NearestOf(const Sampling& s, double x) {
   return static_cast<int64_t>(std::ceil(x - 0.5));
 }
 
-double CubicWeight(double a, double distance) {
-  const double d = std::fabs(distance);
-  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
-  if (d < 2) return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
-  return 0;
-}
-
-// The positions that output i takes and their weights.
-struct Taps {
-  std::vector<int64_t> index;
-  std::vector<double> weight;
-};
-
 Taps TapsOf(const Sampling& s, const AxisPlan& p, double x) {
   const auto clamp = [&p](int64_t i) { return std::clamp<int64_t>(i, 0, p.from - 1); };
   Taps taps;
@@ -89,7 +78,7 @@ Taps TapsOf(const Sampling& s, const AxisPlan& p, double x) {
   for (int64_t k = first; k <= 1 - first; ++k) {
     const double distance = (static_cast<double>(base + k) - x) * stretch;
     double weight =
-        cubic ? CubicWeight(s.cubic_a, distance) : std::max(0.0, 1 - std::fabs(distance));
+        cubic ? import::CubicWeight(s.cubic_a, distance) : std::max(0.0, 1 - std::fabs(distance));
     const bool outside = base + k < 0 || base + k >= p.from;
     if (s.exclude_outside && outside) weight = 0;
     taps.index.push_back(clamp(base + k));
@@ -109,47 +98,6 @@ std::vector<int64_t> AlongAxis(const Value* x, int64_t axis, int64_t length) {
   return dims;
 }
 
-Value* GatherTap(NodeBuilder& b, Value* x, const AxisPlan& p, const std::vector<Taps>& taps,
-                 size_t k) {
-  std::vector<int64_t> index;
-  for (const Taps& t : taps) index.push_back(t.index[k]);
-  return b.Emit(OpId::kGather, {x, b.IntVector(index)}, {{"axis", p.axis}});
-}
-
-// Sum over k of gather(x, index k) * weight k.
-Value* SumOfGathers(NodeBuilder& b, Value* x, const AxisPlan& p, const std::vector<Taps>& taps) {
-  Value* sum = nullptr;
-  for (size_t k = 0; k < taps[0].index.size(); ++k) {
-    ir::Tensor weight(x->dtype(), AlongAxis(x, p.axis, p.to));
-    for (size_t i = 0; i < taps.size(); ++i) {
-      weight.SetDouble(static_cast<int64_t>(i), taps[i].weight[k]);
-    }
-    Value* part = b.Binary(OpId::kMul, GatherTap(b, x, p, taps, k), b.Constant(std::move(weight)));
-    sum = sum == nullptr ? part : b.Binary(OpId::kAdd, sum, part);
-  }
-  return sum;
-}
-
-// The same as one product with the matrix of weights, along the last axis.
-Value* MatrixOfTaps(NodeBuilder& b, Value* x, const AxisPlan& p, const std::vector<Taps>& taps) {
-  if (p.from * p.to > (int64_t{1} << 24)) {
-    b.Unsupported("anti-aliasing between sizes this large");
-    return x;
-  }
-  ir::Tensor matrix(x->dtype(), {p.from, p.to});
-  for (size_t i = 0; i < taps.size(); ++i) {
-    for (size_t k = 0; k < taps[i].index.size(); ++k) {
-      const int64_t at = taps[i].index[k] * p.to + static_cast<int64_t>(i);
-      matrix.SetDouble(at, matrix.DoubleAt(at) + taps[i].weight[k]);
-    }
-  }
-  std::vector<int64_t> perm(x->rank());
-  std::iota(perm.begin(), perm.end(), 0);
-  std::swap(perm[static_cast<size_t>(p.axis)], perm.back());  // Its own inverse.
-  Value* rows = b.Transpose(x, perm);
-  return b.Transpose(b.Binary(OpId::kMatMul, rows, b.Constant(std::move(matrix))), perm);
-}
-
 Value* ResizeAxis(NodeBuilder& b, Value* x, const Sampling& s, const AxisPlan& p) {
   constexpr int64_t kLimit = int64_t{1} << 20;
   if (p.from < 1 || p.to < 1 || p.from > kLimit || p.to > kLimit || !(p.scale > 0)) {
@@ -167,10 +115,7 @@ Value* ResizeAxis(NodeBuilder& b, Value* x, const Sampling& s, const AxisPlan& p
     any_outside = any_outside || out;
     taps.push_back(TapsOf(s, p, std::clamp(at, -1e6, 2e6)));
   }
-  constexpr size_t kFew = 4;
-  Value* y = s.mode == "nearest"            ? GatherTap(b, x, p, taps, 0)
-             : taps[0].index.size() <= kFew ? SumOfGathers(b, x, p, taps)
-                                            : MatrixOfTaps(b, x, p, taps);
+  Value* y = import::Resample(b, x, p.axis, taps);
   if (any_outside) {
     y = b.Emit(OpId::kWhere, {b.Constant(std::move(outside)), b.ScalarLike(x, s.extrapolation), y});
   }
