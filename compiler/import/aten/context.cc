@@ -159,16 +159,45 @@ absl::Status Context::CallInPlace(const Schema& functional, const Row& row,
   ir::Value* before = b.Tensor(functional.arguments[0].name);
   ir::Value* value = b.AsTensor(b.results()[0]);
   if (!b.ok()) return b.status();
-  if (row.is_view) {  // squeeze_, unsqueeze_, t_: only this tensor changes its shape.
-    *results = {self};
-    return absl::UnimplementedError("an in-place change of a tensor's shape");
-  }
+  *results = {self};
+  if (row.is_view) return ReshapeInPlace(functional, row, std::move(arguments), value, site);
   value = b.Cast(value, before->dtype());
   if (value->shape() != before->shape()) value = b.Expand(value, before->shape());
   if (!b.ok()) return b.status();
-  FLOE_TRY(Write(self.variable(), value));
-  *results = {self};
-  return absl::OkStatus();
+  return Write(self.variable(), value);
+}
+
+// A view of `base`, whose value is `now`, made by calling the row with `arguments` (the base stands
+// for the first one). `index`: which of the row's views; -1: it has one.
+VariablePtr Context::MakeView(const VariablePtr& base, ir::Value* now, const Schema& schema,
+                              const Row& row, std::shared_ptr<std::vector<IValue>> arguments,
+                              const CallSite& site, int64_t index) {
+  Variable::ReadView read = [this, &schema, &row, arguments, site,
+                             index](ir::Value* value) -> absl::StatusOr<ir::Value*> {
+    std::vector<IValue> call = *arguments;
+    call[0] = NewTensor(value);
+    OpBuilder b(*this, schema, row, call, site);
+    row.convert(b);
+    if (!b.ok()) return b.status();
+    const IValue& all = b.results().at(0);
+    ir::Value* view = b.AsTensor(index < 0 ? all : all.items().at(static_cast<size_t>(index)));
+    if (!b.ok()) return b.status();
+    return view;
+  };
+  Variable::WriteView write;
+  if (row.write != nullptr) {
+    write = [this, &schema, &row, arguments, site, index](
+                ir::Value* value, ir::Value* view) -> absl::StatusOr<ir::Value*> {
+      std::vector<IValue> call = *arguments;
+      call[0] = NewTensor(value);
+      OpBuilder b(*this, schema, row, call, site);
+      b.view_index = index;
+      ir::Value* written = row.write(b, value, view);
+      if (!b.ok()) return b.status();
+      return written;
+    };
+  }
+  return Variable::View(base, now, std::move(read), std::move(write));
 }
 
 // Makes the tensors that a view row returned share the first argument's memory.
@@ -179,35 +208,9 @@ absl::Status Context::BindView(const Schema& schema, const Row& row, std::vector
   const auto shared = std::make_shared<std::vector<IValue>>(std::move(arguments));
   const auto bind = [&](IValue* result, int64_t index) -> absl::Status {
     if (!result->is_tensor() || result->variable() == base) return absl::OkStatus();
-    absl::StatusOr<ir::Value*> now = Read(result->variable());
-    if (!now.ok()) return now.status();
-    Variable::ReadView read = [this, &schema, &row, shared, site,
-                               index](ir::Value* value) -> absl::StatusOr<ir::Value*> {
-      std::vector<IValue> call = *shared;
-      call[0] = NewTensor(value);
-      OpBuilder b(*this, schema, row, call, site);
-      row.convert(b);
-      if (!b.ok()) return b.status();
-      const IValue& all = b.results().at(0);
-      ir::Value* view = b.AsTensor(index < 0 ? all : all.items().at(static_cast<size_t>(index)));
-      if (!b.ok()) return b.status();
-      return view;
-    };
-    Variable::WriteView write;
-    if (row.write != nullptr) {
-      write = [this, &schema, &row, shared, site, index](
-                  ir::Value* value, ir::Value* view) -> absl::StatusOr<ir::Value*> {
-        std::vector<IValue> call = *shared;
-        call[0] = NewTensor(value);
-        OpBuilder b(*this, schema, row, call, site);
-        b.view_index = index;
-        ir::Value* written = row.write(b, value, view);
-        if (!b.ok()) return b.status();
-        return written;
-      };
-    }
+    FLOE_TRY_ASSIGN(ir::Value * now, Read(result->variable()));
     const bool contiguous = result->variable()->contiguous;
-    *result = IValue::Tensor(Variable::View(base, *now, std::move(read), std::move(write)));
+    *result = IValue::Tensor(MakeView(base, now, schema, row, shared, site, index));
     result->variable()->contiguous = contiguous && base->contiguous;
     return absl::OkStatus();
   };
@@ -220,6 +223,23 @@ absl::Status Context::BindView(const Schema& schema, const Row& row, std::vector
       FLOE_TRY(bind(&result.items()[i], static_cast<int64_t>(i)));
     }
   }
+  return absl::OkStatus();
+}
+
+// squeeze_() and the like: the tensor itself becomes a view of what it was.
+absl::Status Context::ReshapeInPlace(const Schema& schema, const Row& row,
+                                     std::vector<IValue> arguments, ir::Value* now,
+                                     const CallSite& site) {
+  const VariablePtr self = arguments[0].variable();
+  if (self->views_ > 0) {
+    return absl::UnimplementedError(
+        "an in-place change of a tensor's shape while other views of it exist");
+  }
+  const VariablePtr before(new Variable(*self));
+  arguments[0] = IValue::Tensor(before);
+  const auto shared = std::make_shared<std::vector<IValue>>(std::move(arguments));
+  *self = *MakeView(before, now, schema, row, shared, site, -1);
+  self->contiguous = false;
   return absl::OkStatus();
 }
 

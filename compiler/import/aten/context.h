@@ -119,6 +119,11 @@ class Context {
                        std::vector<IValue>* results);
   absl::Status CallInPlace(const Schema& functional, const Row& row, std::vector<IValue> arguments,
                            const CallSite& site, std::vector<IValue>* results);
+  VariablePtr MakeView(const VariablePtr& base, ir::Value* now, const Schema& schema,
+                       const Row& row, std::shared_ptr<std::vector<IValue>> arguments,
+                       const CallSite& site, int64_t index);
+  absl::Status ReshapeInPlace(const Schema& schema, const Row& row, std::vector<IValue> arguments,
+                              ir::Value* now, const CallSite& site);
   absl::Status BindView(const Schema& schema, const Row& row, std::vector<IValue> arguments,
                         const CallSite& site, std::vector<IValue>* results);
 

@@ -16,6 +16,7 @@ VariablePtr Variable::View(VariablePtr base, ir::Value* now, ReadView read, Writ
   v->value_ = now;
   v->version_ = base->root()->version_;
   v->contiguous = base->contiguous;
+  ++base->views_;
   v->base_ = std::move(base);
   v->read_ = std::move(read);
   v->write_ = std::move(write);

@@ -45,6 +45,7 @@ class Variable {
   ir::Value* value_ = nullptr;  // Of a root: the value. Of a view: the value at `version_`.
   uint64_t version_ = 0;        // Of a root: the number of writes. Of a view: the root's, then.
   size_t depth_ = 0;            // Of a root.
+  size_t views_ = 0;            // Made of this variable directly, so far.
   VariablePtr base_;
   ReadView read_;
   WriteView write_;
