@@ -631,7 +631,11 @@ void ReadProgram(Reader& r, const Json& root, Program* program) {
   if (calls == nullptr || !calls->is_array() || calls->empty()) return;
   const Json* signature = r.Find((*calls)[0], "signature");
   if (signature == nullptr) return;
+  if (const Json* spec = r.Find(*signature, "in_spec")) program->in_spec = r.String(*spec);
   if (const Json* spec = r.Find(*signature, "out_spec")) program->out_spec = r.String(*spec);
+  if (const Json* names = r.Find(*signature, "forward_arg_names")) {
+    r.ForEach(*names, [&](const Json& n) { program->forward_arg_names.push_back(r.String(n)); });
+  }
 }
 
 absl::StatusOr<Json> ParseJson(std::string_view text) {

@@ -139,7 +139,11 @@ struct Program {
   std::vector<OutputSpec> output_specs;
   std::map<std::string, RangeConstraint> range_constraints;
   std::vector<std::string> guards_code;
-  std::string out_spec;  // The structure of the result as a pytree's JSON; may be empty.
+  // The structure of arguments and result as pytrees' JSON, and the names of positional arguments;
+  // may be empty.
+  std::string in_spec;
+  std::string out_spec;
+  std::vector<std::string> forward_arg_names;
 };
 
 // One tensor of a weights or constants config.

@@ -1,0 +1,587 @@
+#include "compiler/import/torch_export/sym_expr.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "compiler/ir/status_macros.h"
+#include "format/checked.h"
+
+namespace floe::torch_export {
+namespace {
+
+using Op = SymExpr::Op;
+
+constexpr size_t kMaxText = 16384;
+constexpr int kMaxDepth = 100;
+constexpr int kMaxLinks = 500;
+
+SymExpr Make(Op op, std::vector<SymExpr> args) {
+  SymExpr e;
+  e.op = op;
+  e.args = std::move(args);
+  return e;
+}
+
+SymExpr OfInt(int64_t value) {
+  SymExpr e;
+  e.value = value;
+  return e;
+}
+
+SymExpr OfSymbol(std::string name) {
+  SymExpr e;
+  e.op = Op::kSymbol;
+  e.name = std::move(name);
+  return e;
+}
+
+struct Function {
+  const char* name;
+  Op op;
+  size_t least, most;  // Arguments; most 0: any number.
+};
+// sympy's classes and PyTorch's own.
+constexpr Function kFunctions[] = {
+    {"Add", Op::kAdd, 1, 0},
+    {"Mul", Op::kMul, 1, 0},
+    {"Pow", Op::kPow, 2, 2},
+    {"PowByNatural", Op::kPow, 2, 2},
+    {"FloorDiv", Op::kFloorDiv, 2, 2},
+    {"CleanDiv", Op::kFloorDiv, 2, 2},
+    {"floor_div", Op::kFloorDiv, 2, 2},
+    {"Mod", Op::kMod, 2, 2},
+    {"PythonMod", Op::kMod, 2, 2},
+    {"Max", Op::kMax, 1, 0},
+    {"Min", Op::kMin, 1, 0},
+    {"max", Op::kMax, 1, 0},
+    {"min", Op::kMin, 1, 0},
+    {"Eq", Op::kEq, 2, 2},
+    {"Ne", Op::kNe, 2, 2},
+    {"Equality", Op::kEq, 2, 2},
+    {"Unequality", Op::kNe, 2, 2},
+    {"GreaterThan", Op::kGe, 2, 2},
+    {"LessThan", Op::kLe, 2, 2},
+    {"StrictGreaterThan", Op::kGt, 2, 2},
+    {"StrictLessThan", Op::kLt, 2, 2},
+    {"And", Op::kAnd, 1, 0},
+    {"Or", Op::kOr, 1, 0},
+    {"Not", Op::kNot, 1, 1},
+    {"CeilDiv", Op::kFloorDiv, 2, 2},  // Rewritten below.
+    {"CeilToInt", Op::kAdd, 1, 1},     // Of an integer: itself.
+    {"TruncToInt", Op::kAdd, 1, 1},
+    {"ToInt", Op::kAdd, 1, 1},
+    {"ModularIndexing", Op::kMod, 3, 3},  // Rewritten below.
+};
+
+// Recursive descent over Python's operators; the first error sticks.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  absl::StatusOr<SymExpr> Run() {
+    SymExpr e = OrTest();
+    SkipBlanks();
+    if (status_.ok() && at_ != text_.size()) Fail("something follows its end");
+    if (!status_.ok()) return status_;
+    return e;
+  }
+
+ private:
+  void Fail(const std::string& what) { FailWith(absl::StatusCode::kInvalidArgument, what); }
+  void FailWith(absl::StatusCode code, const std::string& what) {
+    if (!status_.ok()) return;
+    status_ = absl::Status(code, absl::StrFormat("the expression '%s', column %d: %s",
+                                                 std::string(text_.substr(0, 300)), at_ + 1, what));
+    at_ = text_.size();
+  }
+
+  void SkipBlanks() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
+  }
+  bool Accept(std::string_view token) {
+    SkipBlanks();
+    if (text_.substr(at_, token.size()) != token) return false;
+    if (IsWord(token.back()) && at_ + token.size() < text_.size() &&
+        IsWord(text_[at_ + token.size()])) {
+      return false;
+    }
+    at_ += token.size();
+    return true;
+  }
+  void Expect(std::string_view token) {
+    if (!Accept(token)) Fail(absl::StrFormat("'%s' is missing", std::string(token)));
+  }
+  static bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+  static bool IsWord(char c) {
+    return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  }
+  char Peek() {
+    SkipBlanks();
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+
+  // An operator's node. They nest to the left, as deep as there are operators: their number is
+  // limited, since walks recurse.
+  SymExpr Link(Op op, SymExpr a, SymExpr b) {
+    if (++links_ > kMaxLinks) Fail("it has too many operators");
+    std::vector<SymExpr> args;
+    args.push_back(std::move(a));
+    args.push_back(std::move(b));
+    return Make(op, std::move(args));
+  }
+
+  SymExpr OrTest() {
+    SymExpr e = AndTest();
+    while (status_.ok() && (Accept("or") || Accept("|")))
+      e = Link(Op::kOr, std::move(e), AndTest());
+    return e;
+  }
+  SymExpr AndTest() {
+    SymExpr e = NotTest();
+    while (status_.ok() && (Accept("and") || Accept("&")))
+      e = Link(Op::kAnd, std::move(e), NotTest());
+    return e;
+  }
+  SymExpr NotTest() {
+    if (!Accept("not") && !Accept("~")) return Comparison();
+    if (!Enter()) return {};
+    SymExpr e = Make(Op::kNot, {NotTest()});
+    --depth_;
+    return e;
+  }
+  SymExpr Comparison() {
+    SymExpr first = Sum();
+    SymExpr all;
+    bool any = false;
+    static constexpr std::pair<const char*, Op> kOps[] = {{"==", Op::kEq}, {"!=", Op::kNe},
+                                                          {"<=", Op::kLe}, {">=", Op::kGe},
+                                                          {"<", Op::kLt},  {">", Op::kGt}};
+    for (bool more = true; more && status_.ok();) {
+      more = false;
+      for (const auto& [token, op] : kOps) {
+        if (!Accept(token)) continue;
+        SymExpr second = Sum();
+        SymExpr pair = Link(op, std::move(first), second);
+        all = any ? Link(Op::kAnd, std::move(all), std::move(pair)) : std::move(pair);
+        any = more = true;
+        first = std::move(second);
+        break;
+      }
+    }
+    return any ? all : first;
+  }
+  SymExpr Sum() {
+    SymExpr e = Product();
+    while (status_.ok()) {
+      if (Accept("+")) {
+        e = Link(Op::kAdd, std::move(e), Product());
+      } else if (Accept("-")) {
+        e = Link(Op::kSub, std::move(e), Product());
+      } else {
+        break;
+      }
+    }
+    return e;
+  }
+  SymExpr Product() {
+    SymExpr e = Unary();
+    while (status_.ok()) {
+      if (Accept("//")) {
+        e = Link(Op::kFloorDiv, std::move(e), Unary());
+      } else if (Peek() == '*' && text_.substr(at_, 2) != "**" && Accept("*")) {
+        e = Link(Op::kMul, std::move(e), Unary());
+      } else if (Accept("%")) {
+        e = Link(Op::kMod, std::move(e), Unary());
+      } else if (Peek() == '/') {
+        FailWith(absl::StatusCode::kUnimplemented, "true division gives no integer");
+      } else {
+        break;
+      }
+    }
+    return e;
+  }
+  SymExpr Unary() {
+    if (!Enter()) return {};
+    SymExpr e;
+    if (Accept("-")) {
+      e = Make(Op::kNeg, {Unary()});
+    } else if (Accept("+")) {
+      e = Unary();
+    } else {
+      e = Atom();
+      if (status_.ok() && Accept("**")) e = Link(Op::kPow, std::move(e), Unary());
+    }
+    --depth_;
+    return e;
+  }
+  bool Enter() {
+    if (++depth_ <= kMaxDepth) return true;
+    Fail("it is nested too deep");
+    return false;
+  }
+
+  SymExpr Atom() {
+    const char c = Peek();
+    if (Accept("(")) {
+      SymExpr e = OrTest();
+      Expect(")");
+      return e;
+    }
+    if (IsDigit(c)) return OfInt(Number());
+    if (!IsWord(c)) {
+      Fail("a number or a name is missing");
+      return {};
+    }
+    const size_t begin = at_;
+    while (at_ < text_.size() && IsWord(text_[at_])) ++at_;
+    const std::string word(text_.substr(begin, at_ - begin));
+    if (word == "L") return InputPath(begin);
+    if (word == "True" || word == "true") return OfInt(1);
+    if (word == "False" || word == "false") return OfInt(0);
+    if (Peek() != '(') return OfSymbol(word);
+    ++at_;
+    return Call(word);
+  }
+
+  int64_t Number() {
+    int64_t value = 0;
+    while (at_ < text_.size() && IsDigit(text_[at_])) {
+      if (!CheckedMul(value, 10, &value) || !CheckedAdd(value, text_[at_] - '0', &value)) {
+        Fail("a number of more than 64 bits");
+        return 0;
+      }
+      ++at_;
+    }
+    if (at_ < text_.size() && text_[at_] == '.') {
+      FailWith(absl::StatusCode::kUnimplemented, "a number that is no integer");
+    }
+    return value;
+  }
+
+  std::string Quoted() {
+    const char quote = Peek();
+    if (quote != '\'' && quote != '"') {
+      Fail("a quoted name is missing");
+      return "";
+    }
+    const size_t end = text_.find(quote, at_ + 1);
+    if (end == std::string_view::npos) {
+      Fail("a quoted name has no end");
+      return "";
+    }
+    const std::string name(text_.substr(at_ + 1, end - at_ - 1));
+    at_ = end + 1;
+    return name;
+  }
+
+  // Skips ", integer=True, positive=True" up to the closing parenthesis.
+  void SkipAssumptions() {
+    while (status_.ok() && Accept(",")) {
+      SkipBlanks();
+      while (at_ < text_.size() && IsWord(text_[at_])) ++at_;
+      Expect("=");
+      SkipBlanks();
+      while (at_ < text_.size() && IsWord(text_[at_])) ++at_;
+    }
+    Expect(")");
+  }
+
+  SymExpr Call(const std::string& name) {
+    if (name == "Symbol" || name == "Dummy") {
+      SymExpr e = OfSymbol(Quoted());
+      SkipAssumptions();
+      return e;
+    }
+    if (name == "Integer") {
+      const bool negative = Accept("-");
+      const char c = Peek();
+      if (!IsDigit(c)) Fail("a number is missing");
+      const int64_t value = Number();
+      Expect(")");
+      return OfInt(negative ? -value : value);
+    }
+    if (!Enter()) return {};
+    std::vector<SymExpr> args;
+    if (!Accept(")")) {
+      do {
+        args.push_back(OrTest());
+      } while (status_.ok() && Accept(","));
+      Expect(")");
+    }
+    --depth_;
+    return Apply(name, std::move(args));
+  }
+
+  SymExpr Apply(const std::string& name, std::vector<SymExpr> args) {
+    if (!status_.ok()) return {};
+    for (const Function& f : kFunctions) {
+      if (name != f.name) continue;
+      if (args.size() < f.least || (f.most > 0 && args.size() > f.most)) {
+        Fail(absl::StrFormat("%s of %d arguments", name, args.size()));
+        return {};
+      }
+      if (name == "CeilDiv") {  // -(-a // b)
+        return Make(Op::kNeg, {Make(Op::kFloorDiv, {Make(Op::kNeg, {args[0]}), args[1]})});
+      }
+      if (name == "ModularIndexing") {  // (a // b) % c
+        return Make(Op::kMod, {Make(Op::kFloorDiv, {args[0], args[1]}), args[2]});
+      }
+      return Make(f.op, std::move(args));
+    }
+    FailWith(absl::StatusCode::kUnimplemented,
+             absl::StrFormat("the function %s is not known to this release", name));
+    return {};
+  }
+
+  // L['x'][0]['y'].size()[1], .shape[1]; the whole text is the symbol's name.
+  SymExpr InputPath(size_t begin) {
+    while (status_.ok()) {
+      if (Accept("[")) {
+        if (IsDigit(Peek())) {
+          Number();
+        } else {
+          Quoted();
+        }
+        Expect("]");
+      } else if (Accept(".")) {
+        SkipBlanks();
+        while (at_ < text_.size() && IsWord(text_[at_])) ++at_;
+        if (Accept("(")) {
+          if (IsDigit(Peek())) Number();
+          Expect(")");
+        }
+      } else {
+        break;
+      }
+    }
+    return OfSymbol(std::string(text_.substr(begin, at_ - begin)));
+  }
+
+  const std::string_view text_;
+  size_t at_ = 0;
+  int depth_ = 0;
+  int links_ = 0;
+  absl::Status status_;
+};
+
+std::optional<int64_t> FloorDivide(int64_t a, int64_t b) {
+  if (b == 0 || (b == -1 && a == INT64_MIN)) return std::nullopt;
+  const int64_t q = a / b;
+  return q - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
+
+std::optional<int64_t> Modulo(int64_t a, int64_t b) {
+  const std::optional<int64_t> q = FloorDivide(a, b);
+  int64_t whole, rest;
+  if (!q || !CheckedMul(*q, b, &whole) || __builtin_sub_overflow(a, whole, &rest)) {
+    return std::nullopt;
+  }
+  return rest;
+}
+
+std::optional<int64_t> Power(int64_t a, int64_t b) {
+  if (b < 0 || b > 64) return std::nullopt;
+  int64_t result = 1;
+  for (int64_t i = 0; i < b; ++i) {
+    if (!CheckedMul(result, a, &result)) return std::nullopt;
+  }
+  return result;
+}
+
+std::optional<int64_t> Binary(Op op, int64_t a, int64_t b) {
+  int64_t r;
+  switch (op) {
+    case Op::kAdd:
+      return CheckedAdd(a, b, &r) ? std::optional<int64_t>(r) : std::nullopt;
+    case Op::kSub:
+      return __builtin_sub_overflow(a, b, &r) ? std::nullopt : std::optional<int64_t>(r);
+    case Op::kMul:
+      return CheckedMul(a, b, &r) ? std::optional<int64_t>(r) : std::nullopt;
+    case Op::kPow:
+      return Power(a, b);
+    case Op::kFloorDiv:
+      return FloorDivide(a, b);
+    case Op::kMod:
+      return Modulo(a, b);
+    case Op::kMax:
+      return std::max(a, b);
+    case Op::kMin:
+      return std::min(a, b);
+    case Op::kEq:
+      return a == b;
+    case Op::kNe:
+      return a != b;
+    case Op::kLt:
+      return a < b;
+    case Op::kLe:
+      return a <= b;
+    case Op::kGt:
+      return a > b;
+    case Op::kGe:
+      return a >= b;
+    case Op::kAnd:
+      return a != 0 && b != 0;
+    case Op::kOr:
+      return a != 0 || b != 0;
+    default:
+      return std::nullopt;
+  }
+}
+
+// a % m is known where m divides every coefficient.
+std::optional<ir::Dim> DimModulo(const ir::Dim& a, const ir::Dim& b) {
+  if (!b.is_constant() || b.constant() <= 0) return std::nullopt;
+  for (const auto& [symbol, coefficient] : a.terms()) {
+    if (coefficient % b.constant() != 0) return std::nullopt;
+  }
+  const std::optional<int64_t> rest = Modulo(a.constant(), b.constant());
+  if (!rest) return std::nullopt;
+  return ir::Dim(*rest);
+}
+
+std::optional<ir::Dim> Decide(bool yes, bool no) {
+  if (yes) return ir::Dim(1);
+  if (no) return ir::Dim(0);
+  return std::nullopt;
+}
+
+std::optional<ir::Dim> Compare(Op op, const ir::Dim& a, const ir::Dim& b,
+                               const std::vector<ir::Symbol>& symbols) {
+  const std::optional<ir::Dim> d = ir::Dim::Sub(a, b);
+  if (!d) return std::nullopt;
+  const int64_t least = d->Min(symbols), most = d->Max(symbols);
+  switch (op) {
+    case Op::kEq:
+      return Decide(least == 0 && most == 0, least > 0 || most < 0);
+    case Op::kNe:
+      return Decide(least > 0 || most < 0, least == 0 && most == 0);
+    case Op::kLt:
+      return Decide(most < 0, least >= 0);
+    case Op::kLe:
+      return Decide(most <= 0, least > 0);
+    case Op::kGt:
+      return Decide(least > 0, most <= 0);
+    case Op::kGe:
+      return Decide(least >= 0, most < 0);
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<ir::Dim> DimBinary(Op op, const ir::Dim& a, const ir::Dim& b,
+                                 const std::vector<ir::Symbol>& symbols) {
+  if (a.is_constant() && b.is_constant()) {
+    const std::optional<int64_t> value = Binary(op, a.constant(), b.constant());
+    return value ? std::optional<ir::Dim>(*value) : std::nullopt;
+  }
+  switch (op) {
+    case Op::kAdd:
+      return ir::Dim::Add(a, b);
+    case Op::kSub:
+      return ir::Dim::Sub(a, b);
+    case Op::kMul:
+      return ir::Dim::Mul(a, b);
+    case Op::kPow:
+      if (b == ir::Dim(1)) return a;
+      return std::nullopt;
+    case Op::kFloorDiv: {
+      if (const auto exact = ir::Dim::DivExact(a, b)) return exact;
+      return b.is_constant() && b.constant() > 0 ? ir::Dim::DivFloor(a, b.constant())
+                                                 : std::nullopt;
+    }
+    case Op::kMod:
+      return DimModulo(a, b);
+    case Op::kMax:
+    case Op::kMin: {
+      const auto greater = Compare(Op::kGe, a, b, symbols);
+      if (!greater) return std::nullopt;
+      return (greater->constant() == 1) == (op == Op::kMax) ? a : b;
+    }
+    default:
+      return Compare(op, a, b, symbols);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<SymExpr> ParseSymExpr(std::string_view text) {
+  if (text.size() > kMaxText) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "an expression of %d characters, over the limit of %d", text.size(), kMaxText));
+  }
+  return Parser(text).Run();
+}
+
+void CollectSymbols(const SymExpr& e, std::set<std::string>* names) {
+  if (e.op == Op::kSymbol) names->insert(e.name);
+  for (const SymExpr& arg : e.args) CollectSymbols(arg, names);
+}
+
+absl::StatusOr<ir::Dim> ToDim(const SymExpr& e, const SymbolDims& dims,
+                              const std::vector<ir::Symbol>& symbols) {
+  if (e.op == Op::kInt) return ir::Dim(e.value);
+  if (e.op == Op::kSymbol) {
+    if (const std::optional<ir::Dim> dim = dims(e.name)) return *dim;
+    return absl::UnimplementedError(absl::StrFormat(
+        "the symbol '%s' depends on data; its value is not known before the run", e.name));
+  }
+  const auto undecided = [&] {
+    return absl::UnimplementedError(absl::StrFormat(
+        "the size '%s' is no sum of multiples of symbols; fix one of its symbols with --dim",
+        ToText(e)));
+  };
+  std::optional<ir::Dim> result;
+  for (size_t i = 0; i < e.args.size(); ++i) {
+    FLOE_TRY_ASSIGN(const ir::Dim arg, ToDim(e.args[i], dims, symbols));
+    if (e.op == Op::kNeg) {
+      result = ir::Dim::Sub(0, arg);
+    } else if (e.op == Op::kNot) {
+      result = Compare(Op::kEq, arg, 0, symbols);
+    } else {
+      result = i == 0 ? std::optional<ir::Dim>(arg) : DimBinary(e.op, *result, arg, symbols);
+    }
+    if (!result) return undecided();
+  }
+  if (!result) return undecided();
+  return *result;
+}
+
+std::optional<int64_t> EvaluateSym(const SymExpr& e, const SymbolValues& values) {
+  if (e.op == Op::kInt) return e.value;
+  if (e.op == Op::kSymbol) return values(e.name);
+  std::optional<int64_t> result;
+  for (size_t i = 0; i < e.args.size(); ++i) {
+    const std::optional<int64_t> arg = EvaluateSym(e.args[i], values);
+    if (!arg) return std::nullopt;
+    if (e.op == Op::kNeg) {
+      result = Binary(Op::kSub, 0, *arg);
+    } else if (e.op == Op::kNot) {
+      result = *arg == 0;
+    } else {
+      result = i == 0 ? arg : Binary(e.op, *result, *arg);
+    }
+    if (!result) return std::nullopt;
+  }
+  return result;
+}
+
+std::string ToText(const SymExpr& e) {
+  if (e.op == Op::kInt) return std::to_string(e.value);
+  if (e.op == Op::kSymbol) return e.name;
+  static constexpr std::array<const char*, 20> kNames = {
+      "",    "",     " + ",  " - ", "*",    "-",   "**",   "//",    " % ",  "max",
+      "min", " == ", " != ", " < ", " <= ", " > ", " >= ", " and ", " or ", "not "};
+  const char* const name = kNames[static_cast<size_t>(e.op)];
+  if (e.op == Op::kNeg || e.op == Op::kNot) return name + ("(" + ToText(e.args[0]) + ")");
+  const bool is_call = e.op == Op::kMax || e.op == Op::kMin;
+  std::string text = is_call ? std::string(name) + "(" : "(";
+  for (size_t i = 0; i < e.args.size(); ++i) {
+    if (i > 0) text += is_call ? ", " : name;
+    text += ToText(e.args[i]);
+  }
+  return text + ")";
+}
+
+}  // namespace floe::torch_export
