@@ -83,6 +83,9 @@ class Context {
   absl::StatusOr<std::vector<IValue>> Loop(const IValue& trips, const IValue& condition,
                                            const std::vector<IValue>& carried, const LoopBody& body,
                                            const CallSite& site);
+  // Runs a function whose nodes and in-place writes are then dropped: to learn what it does. Its
+  // values must not be used afterwards; their types may be.
+  absl::Status Trial(const std::function<absl::Status()>& run);
   // Emits a check at run time, or fails now if the condition is known to be false.
   absl::Status Check(const IValue& condition, const std::string& message, const CallSite& site);
 

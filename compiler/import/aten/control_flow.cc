@@ -371,6 +371,16 @@ absl::StatusOr<std::vector<IValue>> Context::Loop(const IValue& trips, const IVa
   return results;
 }
 
+absl::Status Context::Trial(const std::function<absl::Status()>& run) {
+  if (depth() >= ir::kMaxBodyDepth) {
+    return absl::UnimplementedError("control flow is nested too deep");
+  }
+  PushBody("trial");
+  absl::Status status = run();
+  PopBody();
+  return status;
+}
+
 absl::Status Context::Check(const IValue& condition, const std::string& message,
                             const CallSite& site) {
   if (condition.is_known()) {
