@@ -142,7 +142,8 @@ absl::StatusOr<IValue> Interpreter::CallMethod(const ObjectPtr& self, const std:
 absl::Status Interpreter::RunHooks(const ObjectPtr& self, const std::vector<std::string>& hooks,
                                    bool pre, std::vector<IValue>* arguments, IValue* result) {
   for (const std::string& hook : hooks) {
-    std::vector<IValue> hook_arguments = {IValue::TupleOf(*arguments)};
+    std::vector<IValue> hook_arguments;
+    hook_arguments.push_back(IValue::TupleOf(*arguments));
     if (!pre) hook_arguments.push_back(*result);
     FLOE_TRY_ASSIGN(IValue returned, CallMethod(self, hook, std::move(hook_arguments)));
     if (returned.is_none()) continue;
