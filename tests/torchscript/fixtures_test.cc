@@ -4,6 +4,8 @@
 
 #include <cstring>
 #include <map>
+#include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,8 @@ struct Fixture {
   // States that the import makes.
   std::vector<const char*> states;
 };
+
+void PrintTo(const Fixture& f, std::ostream* out) { *out << f.name; }
 
 const std::vector<Fixture>& Fixtures() {
   static const auto& fixtures = *new std::vector<Fixture>{

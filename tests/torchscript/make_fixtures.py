@@ -197,14 +197,16 @@ class Recurrent(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.cell = nn.LSTMCell(4, 5)
+        self.gates = nn.Linear(9, 20)
 
     def forward(self, x):
         h = torch.zeros(x.size(1), 5)
         c = torch.zeros(x.size(1), 5)
         outs: List[Tensor] = []
         for t in x.unbind(0):
-            h, c = self.cell(t, (h, c))
+            i, f, g, o = self.gates(torch.cat([t, h], 1)).chunk(4, 1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
             outs.append(h)
         return torch.stack(outs), (h, c)
 
@@ -333,7 +335,7 @@ def modules():
 def leaves(value, prefix, out):
     """Flattens what forward() takes or returns as the front end does."""
     if isinstance(value, Tensor):
-        out[prefix] = value.detach().numpy()
+        out[prefix] = np.array(value.detach().numpy(), order="C")
     elif isinstance(value, bool):
         out[prefix] = np.array(value)
     elif isinstance(value, int):

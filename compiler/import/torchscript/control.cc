@@ -303,8 +303,10 @@ absl::Status Interpreter::RunDataIf(const Stmt& stmt, const IValue& condition, F
     }
     return left;
   };
-  absl::StatusOr<std::vector<IValue>> merged = status;
-  if (status.ok()) {
+  absl::StatusOr<std::vector<IValue>> merged = std::vector<IValue>();
+  if (!status.ok()) {
+    merged = status;
+  } else {
     merged = context_.If(
         condition, [&] { return branch(0); }, [&] { return branch(1); }, site);
   }
@@ -439,8 +441,12 @@ absl::Status Interpreter::RunDataLoop(const Stmt& stmt, const IValue& trips,
     }
     return step;
   };
-  absl::StatusOr<std::vector<IValue>> results = status;
-  if (status.ok()) results = context_.Loop(trips, condition, carried, body, site);
+  absl::StatusOr<std::vector<IValue>> results = std::vector<IValue>();
+  if (!status.ok()) {
+    results = status;
+  } else {
+    results = context_.Loop(trips, condition, carried, body, site);
+  }
   paths.Reset();
   if (results.ok()) return take(*results);
   return Tolerate(stmt, results.status(), frame);
