@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "absl/strings/str_format.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/evaluate.h"
 #include "compiler/ir/shapes.h"
 #include "format/checked.h"
@@ -287,29 +288,16 @@ ir::Value* Emitter::IntVector(const std::vector<int64_t>& v) {
 }
 
 ir::Value* Emitter::DimValue(const ir::Dim& d) {
-  const auto number = [this](int64_t v) {
+  if (!ok()) return Placeholder();
+  if (d.is_constant()) {
     ir::Tensor t(DType::kI64, {});
-    t.SetInt(0, v);
+    t.SetInt(0, d.constant());
     return Constant(std::move(t));
-  };
-  ir::Value* sum = number(d.constant());
-  for (const auto& [symbol, coefficient] : d.terms()) {
-    ir::Value* size = nullptr;
-    for (ir::Value* input : graph_.inputs()) {
-      const auto& shape = input->shape();
-      const auto it = std::find(shape.begin(), shape.end(), ir::Dim::OfSymbol(symbol));
-      if (it == shape.end()) continue;
-      const int64_t axis = it - shape.begin();
-      size = Emit(OpId::kShapeOf, {input}, {{"start", axis}, {"end", axis + 1}});
-      break;
-    }
-    if (size == nullptr) Invalid("internal: a symbol that is no input's dimension");
-    if (!ok()) return Placeholder();
-    size = Reshape(size, {});
-    if (coefficient != 1) size = Binary(OpId::kMul, size, number(coefficient));
-    sum = d.constant() == 0 && symbol == d.terms()[0].first ? size : Binary(OpId::kAdd, sum, size);
   }
-  return sum;
+  absl::StatusOr<ir::Value*> size = ir::AddDim(graph_, d, NextName(OpId::kDimsOf), provenance_);
+  if (size.ok()) return *size;
+  Fail(size.status());
+  return Placeholder();
 }
 
 }  // namespace floe::import
