@@ -44,9 +44,9 @@ struct DimBounds {
 struct ImportOptions {
   // By input name. The file knows the shapes; this names its dynamic dimensions (the file calls
   // them s0, s77, ...) or fixes them, and must agree with what the file fixed.
-  std::map<std::string, std::vector<DimSpec>> shapes;
+  std::map<std::string, std::vector<DimSpec>> shapes = {};
   // Bounds by dimension name, within those of the file. Needed where the file has no upper bound.
-  std::map<std::string, DimBounds> dims;
+  std::map<std::string, DimBounds> dims = {};
   int64_t max_bytes = int64_t{64} << 30;
   int64_t max_nodes = int64_t{1} << 20;  // After loops are unrolled.
   // If not null: gets what else the user should know, such as guards that cannot be checked.

@@ -337,6 +337,7 @@ class Parser {
 
   // L['x'][0]['y'].size()[1], .shape[1]; the whole text is the symbol's name.
   SymExpr InputPath(size_t begin) {
+    size_t end = at_;
     while (status_.ok()) {
       if (Accept("[")) {
         if (IsDigit(Peek())) {
@@ -346,7 +347,6 @@ class Parser {
         }
         Expect("]");
       } else if (Accept(".")) {
-        SkipBlanks();
         while (at_ < text_.size() && IsWord(text_[at_])) ++at_;
         if (Accept("(")) {
           if (IsDigit(Peek())) Number();
@@ -355,8 +355,9 @@ class Parser {
       } else {
         break;
       }
+      end = at_;  // Blanks before what follows are no part of it.
     }
-    return OfSymbol(std::string(text_.substr(begin, at_ - begin)));
+    return OfSymbol(std::string(text_.substr(begin, end - begin)));
   }
 
   const std::string_view text_;
@@ -495,9 +496,10 @@ std::optional<ir::Dim> DimBinary(Op op, const ir::Dim& a, const ir::Dim& b,
       return DimModulo(a, b);
     case Op::kMax:
     case Op::kMin: {
-      const auto greater = Compare(Op::kGe, a, b, symbols);
-      if (!greater) return std::nullopt;
-      return (greater->constant() == 1) == (op == Op::kMax) ? a : b;
+      const std::optional<ir::Dim> d = ir::Dim::Sub(a, b);
+      if (d && d->Min(symbols) >= 0) return op == Op::kMax ? a : b;
+      if (d && d->Max(symbols) <= 0) return op == Op::kMax ? b : a;
+      return std::nullopt;
     }
     default:
       return Compare(op, a, b, symbols);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/emitter.h"
 #include "compiler/import/torch_export/sym_expr.h"
 #include "compiler/ir/status_macros.h"
 
@@ -51,42 +52,42 @@ struct Row {
   size_t arguments;
   std::optional<Op> sizes;  // On integers.
   Real real;
-  const char* aten;  // At run time; null: it is not needed, or not possible.
+  std::optional<OpId> run_time;  // Absent: a cast, or not needed.
 };
 
 constexpr Row kRows[] = {
-    {"_operator.add", 2, Op::kAdd, Real::kAdd, "aten::add"},
-    {"_operator.sub", 2, Op::kSub, Real::kSub, "aten::sub"},
-    {"_operator.mul", 2, Op::kMul, Real::kMul, "aten::mul"},
-    {"_operator.floordiv", 2, Op::kFloorDiv, Real::kFloorDiv, "aten::floordiv"},
-    {"_operator.mod", 2, Op::kMod, Real::kMod, "aten::remainder"},
-    {"_operator.pow", 2, Op::kPow, Real::kPow, "aten::pow"},
-    {"_operator.truediv", 2, std::nullopt, Real::kDiv, "aten::div"},
-    {"_operator.neg", 1, Op::kNeg, Real::kNeg, "aten::neg"},
-    {"_operator.pos", 1, std::nullopt, Real::kPos, nullptr},
-    {"_operator.eq", 2, Op::kEq, Real::kEq, "aten::eq"},
-    {"_operator.ne", 2, Op::kNe, Real::kNe, "aten::ne"},
-    {"_operator.lt", 2, Op::kLt, Real::kLt, "aten::lt"},
-    {"_operator.le", 2, Op::kLe, Real::kLe, "aten::le"},
-    {"_operator.gt", 2, Op::kGt, Real::kGt, "aten::gt"},
-    {"_operator.ge", 2, Op::kGe, Real::kGe, "aten::ge"},
-    {"_operator.and_", 2, std::nullopt, Real::kAnd, "aten::__and__"},
-    {"_operator.or_", 2, std::nullopt, Real::kOr, "aten::__or__"},
-    {"torch.sym_max", 2, Op::kMax, Real::kMax, "prim::max"},
-    {"torch.sym_min", 2, Op::kMin, Real::kMin, "prim::min"},
-    {"torch.sym_not", 1, std::nullopt, Real::kNot, "aten::__not__"},
-    {"torch.sym_int", 1, std::nullopt, Real::kToInt, "aten::Int"},
-    {"torch.sym_float", 1, std::nullopt, Real::kToFloat, "aten::Float"},
-    {"torch.sym_ite", 3, std::nullopt, Real::kIte, nullptr},
-    {"torch.sym_sqrt", 1, std::nullopt, Real::kSqrt, "aten::sqrt"},
-    {"torch._sym_sqrt", 1, std::nullopt, Real::kSqrt, "aten::sqrt"},
-    {"math.trunc", 1, std::nullopt, Real::kToInt, "aten::Int"},
-    {"math.ceil", 1, std::nullopt, Real::kCeil, "aten::ceil"},
-    {"math.floor", 1, std::nullopt, Real::kFloor, "aten::floor"},
-    {"math.sqrt", 1, std::nullopt, Real::kSqrt, "aten::sqrt"},
-    {"builtins.round", 1, std::nullopt, Real::kRound, "aten::round"},
-    {"builtins.max", 2, Op::kMax, Real::kMax, "prim::max"},
-    {"builtins.min", 2, Op::kMin, Real::kMin, "prim::min"},
+    {"_operator.add", 2, Op::kAdd, Real::kAdd, OpId::kAdd},
+    {"_operator.sub", 2, Op::kSub, Real::kSub, OpId::kSub},
+    {"_operator.mul", 2, Op::kMul, Real::kMul, OpId::kMul},
+    {"_operator.floordiv", 2, Op::kFloorDiv, Real::kFloorDiv, OpId::kFloorDiv},
+    {"_operator.mod", 2, Op::kMod, Real::kMod, OpId::kMod},
+    {"_operator.pow", 2, Op::kPow, Real::kPow, OpId::kPow},
+    {"_operator.truediv", 2, std::nullopt, Real::kDiv, OpId::kDiv},
+    {"_operator.neg", 1, Op::kNeg, Real::kNeg, OpId::kNeg},
+    {"_operator.pos", 1, std::nullopt, Real::kPos, std::nullopt},
+    {"_operator.eq", 2, Op::kEq, Real::kEq, OpId::kEqual},
+    {"_operator.ne", 2, Op::kNe, Real::kNe, OpId::kNotEqual},
+    {"_operator.lt", 2, Op::kLt, Real::kLt, OpId::kLess},
+    {"_operator.le", 2, Op::kLe, Real::kLe, OpId::kLessEqual},
+    {"_operator.gt", 2, Op::kGt, Real::kGt, OpId::kGreater},
+    {"_operator.ge", 2, Op::kGe, Real::kGe, OpId::kGreaterEqual},
+    {"_operator.and_", 2, std::nullopt, Real::kAnd, OpId::kLogicalAnd},
+    {"_operator.or_", 2, std::nullopt, Real::kOr, OpId::kLogicalOr},
+    {"torch.sym_max", 2, Op::kMax, Real::kMax, OpId::kMaximum},
+    {"torch.sym_min", 2, Op::kMin, Real::kMin, OpId::kMinimum},
+    {"torch.sym_not", 1, std::nullopt, Real::kNot, OpId::kLogicalNot},
+    {"torch.sym_int", 1, std::nullopt, Real::kToInt, std::nullopt},
+    {"torch.sym_float", 1, std::nullopt, Real::kToFloat, std::nullopt},
+    {"torch.sym_ite", 3, std::nullopt, Real::kIte, std::nullopt},
+    {"torch.sym_sqrt", 1, std::nullopt, Real::kSqrt, OpId::kSqrt},
+    {"torch._sym_sqrt", 1, std::nullopt, Real::kSqrt, OpId::kSqrt},
+    {"math.trunc", 1, std::nullopt, Real::kToInt, std::nullopt},
+    {"math.ceil", 1, std::nullopt, Real::kCeil, OpId::kCeil},
+    {"math.floor", 1, std::nullopt, Real::kFloor, OpId::kFloor},
+    {"math.sqrt", 1, std::nullopt, Real::kSqrt, OpId::kSqrt},
+    {"builtins.round", 1, std::nullopt, Real::kRound, OpId::kRound},
+    {"builtins.max", 2, Op::kMax, Real::kMax, OpId::kMaximum},
+    {"builtins.min", 2, Op::kMin, Real::kMin, OpId::kMinimum},
 };
 
 const Row* FindRow(const std::string& target) {
@@ -204,18 +205,62 @@ std::optional<IValue> OnSizes(Op op, const std::vector<IValue>& args,
   return op >= Op::kEq ? IValue::Bool(dim->constant() != 0) : IValue::Int(*dim);
 }
 
+// Emits scalars: i64, f64 and bool, as Python computes with them.
+class ScalarEmitter : public import::Emitter {
+ public:
+  ScalarEmitter(ir::Graph& graph, const aten::CallSite& site)
+      : Emitter(graph, site.provenance), name_(site.name) {}
+
+ protected:
+  std::string NextName(OpId) override { return name_; }
+  std::string ConstantName() override { return name_ + "/constant"; }
+
+ private:
+  const std::string name_;
+};
+
 absl::StatusOr<IValue> AtRunTime(aten::Context& context, const Row& row,
                                  const std::vector<IValue>& args, const aten::CallSite& site) {
-  if (row.aten == nullptr) {
-    return absl::UnimplementedError(
-        absl::StrFormat("%s of values that are known at run time only", row.target));
+  ScalarEmitter e(context.graph(), site);
+  std::vector<ir::Value*> operands;
+  bool any_float = row.real == Real::kDiv || row.real == Real::kPow || row.real == Real::kSqrt ||
+                   row.real == Real::kToFloat;
+  for (const IValue& v : args) {
+    any_float = any_float || v.kind() == Kind::kFloat;
+    if (v.variable() != nullptr) {
+      FLOE_TRY_ASSIGN(ir::Value * now, context.Read(v.variable()));
+      operands.push_back(now);
+    } else if (v.kind() == Kind::kInt) {
+      operands.push_back(e.DimValue(v.dim()));
+    } else {
+      const bool is_float = v.kind() == Kind::kFloat;
+      const double number = is_float ? v.float_value() : v.bool_value() ? 1 : 0;
+      operands.push_back(e.Scalar(is_float ? DType::kF64 : DType::kBool, number));
+    }
   }
-  aten::CallArguments call;
-  call.positional = args;
-  std::vector<IValue> results;
-  FLOE_TRY(context.CallOverloaded(row.aten, call, site, &results));
-  if (results.empty()) return absl::InternalError("an operation without a result");
-  return results[0];
+  const bool logical = row.real == Real::kAnd || row.real == Real::kOr || row.real == Real::kNot;
+  const DType dtype = logical ? DType::kBool : any_float ? DType::kF64 : DType::kI64;
+  for (ir::Value*& x : operands) x = e.Cast(x, dtype);
+  ir::Value* result = operands[0];
+  if (row.run_time == OpId::kMod) {
+    result = e.Emit(OpId::kMod, operands, {{"fmod", int64_t{0}}});
+  } else if (row.run_time == OpId::kFloorDiv && any_float) {
+    result = e.Unary(OpId::kFloor, e.Binary(OpId::kDiv, operands[0], operands[1]));
+  } else if (row.run_time) {
+    result = e.Emit(*row.run_time, operands);
+  }
+  const bool to_int = row.real == Real::kToInt || row.real == Real::kCeil ||
+                      row.real == Real::kFloor || row.real == Real::kRound;
+  if (to_int) result = e.Cast(result, DType::kI64);
+  if (!e.ok()) return e.status();
+  if (result->dtype() == DType::kI64 && result->content) return IValue::Int(result->content->at(0));
+  if (result->dtype() == DType::kBool && result->is_constant()) {
+    return IValue::Bool(result->constant().IntAt(0) != 0);
+  }
+  const Kind kind = result->dtype() == DType::kBool  ? Kind::kBool
+                    : result->dtype() == DType::kI64 ? Kind::kInt
+                                                     : Kind::kFloat;
+  return IValue::Scalar(kind, context.NewVariable(result));
 }
 
 }  // namespace
@@ -241,12 +286,13 @@ absl::StatusOr<IValue> CallSymOp(aten::Context& context, const std::string& targ
   const IValue& a = arguments[0];
   if (row->real == Real::kIte) {
     if (const auto condition = NumberOf(a)) return arguments[*condition != 0 ? 1 : 2];
-    return context
-        .If(
-            a, [&]() -> absl::StatusOr<std::vector<IValue>> { return std::vector{arguments[1]}; },
-            [&]() -> absl::StatusOr<std::vector<IValue>> { return std::vector{arguments[2]}; },
-            site)
-        ->at(0);
+    const auto give = [&](size_t i) {
+      return [&arguments, i]() -> absl::StatusOr<std::vector<IValue>> {
+        return std::vector<IValue>{arguments[i]};
+      };
+    };
+    FLOE_TRY_ASSIGN(const std::vector<IValue> chosen, context.If(a, give(1), give(2), site));
+    return chosen.at(0);
   }
   const bool is_integer = a.kind() != Kind::kFloat;
   const bool keeps = row->real == Real::kPos || row->real == Real::kToInt ||
@@ -257,6 +303,10 @@ absl::StatusOr<IValue> CallSymOp(aten::Context& context, const std::string& targ
   if (sizes && row->sizes) {
     if (std::optional<IValue> v = OnSizes(*row->sizes, arguments, context.graph().symbols)) {
       return *std::move(v);
+    }
+    const bool divides = row->real == Real::kFloorDiv || row->real == Real::kMod;
+    if (divides && SizeOf(arguments[1]) == ir::Dim(0)) {
+      return absl::InvalidArgumentError("a division by zero");
     }
     // An integer power of a negative exponent is a float.
     if (!numbers || row->real != Real::kPow) return AtRunTime(context, *row, arguments, site);
