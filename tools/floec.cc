@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "compiler/import/onnx/import.h"
 #include "compiler/ir/text.h"
 #include "compiler/lower/compile.h"
 #include "tools/cli/exit_codes.h"
 #include "tools/cli/files.h"
 #include "tools/cli/npy.h"
 #include "tools/cli/shape_flags.h"
+#include "tools/import_model.h"
 
 namespace {
 
@@ -26,14 +26,15 @@ using floe::cli::Fail;
 constexpr char kExamples[] =
     "Examples:\n"
     "  floec resnet50.onnx -o resnet50.floe\n"
+    "  floec model.pt2 -o model.floe --shape x=[N,3,224,224] --dim N=1..8\n"
     "  floec bert.onnx -o bert.floe --dim N=1..8 --dim T=1..512:8 --explain\n"
     "  floec check model.onnx\n";
 
 struct Flags {
   std::string model;
   std::string output;
-  std::vector<std::string> shapes, dims, buckets, print_after, goldens;
-  std::string like;
+  floe::tools::InputFlags inputs;
+  std::vector<std::string> buckets, print_after, goldens;
   std::string target = "portable";
   std::string precision = "fp32";
   std::string accuracy = "default";
@@ -59,33 +60,6 @@ class Progress {
   const char* last_ = nullptr;
   std::chrono::steady_clock::time_point start_;
 };
-
-absl::Status FillImportOptions(const Flags& flags, floe::onnx::ImportOptions* options) {
-  for (const std::string& text : flags.shapes) {
-    auto flag = floe::cli::ParseShapeFlag(text);
-    if (!flag.ok()) return flag.status();
-    auto& axes = options->shapes[flag->input];
-    for (const auto& axis : flag->axes) axes.push_back({axis.symbol, axis.size});
-  }
-  for (const std::string& text : flags.dims) {
-    auto flag = floe::cli::ParseDimFlag(text);
-    if (!flag.ok()) return flag.status();
-    options->dims[flag->symbol] = {flag->min, flag->max, flag->multiple};
-  }
-  if (flags.like.empty()) return absl::OkStatus();
-  auto arrays = floe::cli::ReadArrays(flags.like, uint64_t{8} << 30);
-  if (!arrays.ok()) return arrays.status();
-  for (const auto& [name, array] : *arrays) {
-    if (name.empty()) {
-      return absl::FailedPreconditionError(
-          "--like needs an .npz whose arrays are named after the model's inputs");
-    }
-    auto& axes = options->shapes[name];
-    axes.clear();
-    for (const int64_t d : array.dims) axes.push_back({"", d});
-  }
-  return absl::OkStatus();
-}
 
 floe::ir::Tensor TensorOf(const floe::cli::Array& array) {
   floe::ir::Tensor t(array.dtype, array.dims);
@@ -138,8 +112,6 @@ absl::Status CheckModeFlags(const Flags& flags) {
 
 absl::Status CompileTo(const Flags& flags) {
   if (absl::Status s = CheckModeFlags(flags); !s.ok()) return s;
-  floe::onnx::ImportOptions import_options;
-  if (absl::Status s = FillImportOptions(flags, &import_options); !s.ok()) return s;
   floe::lower::CompileOptions options;
   for (const std::string& text : flags.buckets) {
     auto flag = floe::cli::ParseBucketFlag(text);
@@ -165,7 +137,9 @@ absl::Status CompileTo(const Flags& flags) {
   };
   Progress progress;
   progress.Step("reading the model");
-  auto graph = floe::onnx::ImportOnnx(flags.model, import_options);
+  std::vector<std::string> notes;
+  auto graph = floe::tools::ImportModel(flags.model, flags.inputs, &notes);
+  for (const std::string& note : notes) std::fprintf(stderr, "floec: %s\n", note.c_str());
   if (!graph.ok()) return graph.status();
   for (const std::string& path : flags.goldens) {
     auto golden = ReadGolden(path, **graph, flags);
@@ -207,26 +181,25 @@ absl::Status CompileTo(const Flags& flags) {
 }
 
 int Check(const Flags& flags) {
-  floe::onnx::ImportOptions options;
-  if (absl::Status s = FillImportOptions(flags, &options); !s.ok()) return Fail("floec", s);
-  const auto report = floe::onnx::CheckOnnx(flags.model, options);
+  const auto report = floe::tools::CheckModel(flags.model, flags.inputs);
   if (!report.ok()) return Fail("floec", report.status());
   for (const auto& [op, count] : report->ops) {
     std::printf("%6lld  %s\n", static_cast<long long>(count), op.c_str());
   }
+  for (const std::string& note : report->notes) std::fprintf(stderr, "floec: %s\n", note.c_str());
   if (report->unsupported.empty()) {
     std::printf("every op can be compiled\n");
     return floe::cli::kExitOk;
   }
-  std::printf("unsupported:\n%s", floe::onnx::ToText(report->unsupported).c_str());
+  std::printf("unsupported:\n%s", report->unsupported.c_str());
   return floe::cli::kExitUnsupported;
 }
 
 void AddShapeFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--shape", flags->shapes, "An input's shape: ids=[N,T]");
-  app->add_option("--dim", flags->dims,
+  app->add_option("--shape", flags->inputs.shapes, "An input's shape: ids=[N,T]");
+  app->add_option("--dim", flags->inputs.dims,
                   "Bounds of a named dimension: N=4, N=1..8, T=8..512:8 (a multiple of 8)");
-  app->add_option("--like", flags->like, "Take input shapes from the arrays of an .npz");
+  app->add_option("--like", flags->inputs.like, "Take input shapes from the arrays of an .npz");
 }
 
 int Parse(CLI::App* app, int argc, char** argv) {
@@ -244,12 +217,12 @@ int main(int argc, char** argv) {
   Flags flags;
   if (argc > 1 && std::string_view(argv[1]) == "check") {
     CLI::App app("Lists every op of a model that cannot be compiled.", "floec check");
-    app.add_option("MODEL", flags.model, "The model (.onnx)")->required();
+    app.add_option("MODEL", flags.model, "The model (.pt2, .pt or .onnx)")->required();
     AddShapeFlags(&app, &flags);
     if (const int code = Parse(&app, argc - 1, argv + 1); code >= 0) return code;
     return Check(flags);
   }
-  CLI::App app("Compiles a traced model (.onnx) into a Floe program (.floe).", "floec");
+  CLI::App app("Compiles a traced model (.pt2, .pt, .onnx) into a Floe program (.floe).", "floec");
   app.footer(kExamples);
   app.add_option("MODEL", flags.model, "The model, recognised by content")->required();
   app.add_option("-o,--output", flags.output, "The program to write (.floe)")->required();
