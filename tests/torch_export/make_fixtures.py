@@ -11,6 +11,7 @@ are consecutive calls.
 
 import argparse
 import os
+import re
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Counter(nn.Module):
         self.register_buffer("total", torch.ones(2, 3))
 
     def forward(self, x):
-        self.count += 1
+        self.count.add_(1)
         self.total.mul_(0.5).add_(x)
         return self.total * self.count, self.count + 0
 
@@ -172,8 +173,8 @@ def flat(value, name="output"):
     if isinstance(value, torch.Tensor):
         return [(name, value.detach().numpy())]
     if isinstance(value, dict):
-        return [pair for key, v in value.items() for pair in flat(v, str(key))]
-    return [pair for i, v in enumerate(value) for pair in flat(v, f"{name}_{i}")]
+        return [pair for key, v in value.items() for pair in flat(v, f"{name}.{key}")]
+    return [pair for i, v in enumerate(value) for pair in flat(v, f"{name}.{i}")]
 
 
 def golden(module, args, kwargs, names):
@@ -183,6 +184,23 @@ def golden(module, args, kwargs, names):
         result = module(*args, **kwargs)
     arrays.update({f"out/{name}": np.array(array) for name, array in flat(result)})
     return arrays
+
+
+def short(match):
+    """A frame's file without the folders of this machine."""
+    path = match.group(1)
+    inside = path.rfind("/torch/")
+    return f'File "site-packages{path[inside:]}"' if inside >= 0 else f'File "{os.path.basename(path)}"'
+
+
+def save(program, path):
+    """Saves with short paths in the stack traces."""
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            trace = node.meta.get("stack_trace")
+            if trace:
+                node.meta["stack_trace"] = re.sub(r'File "([^"]*)"', short, trace)
+    torch.export.save(program, path)
 
 
 def main():
@@ -198,9 +216,9 @@ def main():
         module.eval()
         try:
             program = torch.export.export(module, inputs, kwargs, dynamic_shapes=shapes)
-            torch.export.save(program, os.path.join(args.out, f"{name}.pt2"))
+            save(program, os.path.join(args.out, f"{name}.pt2"))
             if not args.six:
-                torch.export.save(program.run_decompositions(), os.path.join(args.out, f"{name}.decomposed.pt2"))
+                save(program.run_decompositions(), os.path.join(args.out, f"{name}.decomposed.pt2"))
         except Exception as error:  # An older PyTorch that cannot export it: the others are still worth having.
             print(f"{name}: {type(error).__name__}: {str(error)[:200]}")
             continue
