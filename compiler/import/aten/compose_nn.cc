@@ -118,6 +118,18 @@ Value* Unbatch(OpBuilder& b, const Image& image, Value* y) {
   return image.unbatched && b.ok() ? b.Squeeze(y, 0) : y;
 }
 
+Value* ReduceLoss(OpBuilder& b, Value* each) {
+  const int64_t reduction = b.Int("reduction", kReductionMean);
+  if (reduction == kReductionNone || !b.ok()) return each;
+  if (reduction != kReductionMean && reduction != kReductionSum) {
+    b.Invalid(absl::StrFormat("reduction is %d", reduction));
+    return each;
+  }
+  if (each->rank() == 0) return each;
+  return b.Reduce(reduction == kReductionMean ? ReduceKind::kMean : ReduceKind::kSum, each,
+                  AxesFrom(0, b.Rank(each)), false);
+}
+
 bool RefuseTraining(OpBuilder& b, bool training) {
   if (!training) return false;
   b.Unsupported("it runs in training mode; call model.eval() before the export");

@@ -54,6 +54,10 @@ struct Image {
 Image BatchedImage(OpBuilder& b, ir::Value* x, size_t spatial);
 ir::Value* Unbatch(OpBuilder& b, const Image& image, ir::Value* y);
 
+// What becomes of a loss for each element: c10's numbers of argument "reduction".
+constexpr int64_t kReductionNone = 0, kReductionMean = 1, kReductionSum = 2;
+ir::Value* ReduceLoss(OpBuilder& b, ir::Value* each);
+
 // Fails the call if a layer that differs in training is in training mode.
 bool RefuseTraining(OpBuilder& b, bool training);
 

@@ -23,14 +23,19 @@ std::span<const Row> LinalgRows();   // ops_linalg.cc: einsum, products beyond m
 
 // Layers of neural networks.
 std::span<const Row> ActivationRows();  // ops_activation.cc: activations, softmax, dropout.
+std::span<const Row> AttentionRows();   // ops_attention.cc
+std::span<const Row> ClassLossRows();   // ops_class_loss.cc: losses of classes.
 std::span<const Row> ConvRows();        // ops_conv.cc
-std::span<const Row>
-ImageRows();  // ops_image.cc: sampling at coordinates, shuffles, windows as columns.
-std::span<const Row> LinearRows();  // ops_linear.cc: products of matrices and vectors.
-std::span<const Row> NormRows();    // ops_norm.cc
-std::span<const Row> PadRows();     // ops_pad.cc
-std::span<const Row> PoolRows();    // ops_pool.cc
-std::span<const Row> ResizeRows();  // ops_resize.cc
+std::span<const Row> DistanceRows();    // ops_distance.cc: norms of differences.
+std::span<const Row> EmbeddingRows();   // ops_embedding.cc
+std::span<const Row> ImageRows();       // ops_image.cc: sampling grids, shuffles, columns.
+std::span<const Row> LinearRows();      // ops_linear.cc: linear layers, products of matrices.
+std::span<const Row> LossRows();        // ops_loss.cc
+std::span<const Row> NormRows();        // ops_norm.cc
+std::span<const Row> PadRows();         // ops_pad.cc
+std::span<const Row> PoolRows();        // ops_pool.cc
+std::span<const Row> RecurrentRows();   // ops_recurrent.cc
+std::span<const Row> ResizeRows();      // ops_resize.cc
 
 // The row of an overload: its own, else its op's; null if there is none.
 const Row* FindRow(const Schema& schema);

@@ -1,0 +1,334 @@
+// LSTM, GRU and plain recurrence: layers and cells. PyTorch orders gates i, f, g, o (LSTM) and
+// r, z, n (GRU); the IR has ONNX's orders i, o, f, c and z, r, h.
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+#include "absl/strings/str_format.h"
+#include "compiler/import/aten/compose_nn.h"
+#include "compiler/import/aten/ops.h"
+
+namespace floe::aten {
+namespace {
+
+using ir::Dim;
+using ir::Value;
+
+// `param` of a row.
+enum LayerKind : int64_t { kLstm, kGru, kTanh, kRelu };
+
+struct Layer {
+  int64_t kind = kLstm;
+  int64_t gates = 4;
+  std::vector<int64_t> order;  // PyTorch's gate number of each gate of the IR.
+};
+
+Layer LayerOf(int64_t kind) {
+  if (kind == kLstm) return {kind, 4, {0, 3, 1, 2}};
+  if (kind == kGru) return {kind, 3, {1, 0, 2}};
+  return {kind, 1, {0}};
+}
+
+// Rows of weights or numbers of a bias, in the IR's order of gates.
+Value* Reordered(OpBuilder& b, const Layer& layer, Value* w, int64_t hidden) {
+  if (layer.gates == 1 || !b.ok()) return w;
+  if (b.Dim(w, 0) != Dim(layer.gates * hidden)) {
+    b.Invalid(absl::StrFormat("a weight of shape %s does not fit %d hidden units",
+                              b.Text(w->shape()), hidden));
+    return w;
+  }
+  std::vector<Value*> parts;
+  for (const int64_t gate : layer.order) {
+    parts.push_back(b.SliceAxis(w, 0, gate * hidden, hidden));
+  }
+  return b.Concat(std::move(parts), 0);
+}
+
+// The parameters of one direction of one layer.
+struct Parameters {
+  Value *w = nullptr, *r = nullptr, *w_bias = nullptr, *r_bias = nullptr, *projection = nullptr;
+};
+
+// --- one layer as one op -------------------------------------------------------------------------
+
+// Joins the directions' parameters and runs the op; y is [T,N,D*H]. `states` are [D,N,H].
+struct Ran {
+  Value* y = nullptr;
+  std::vector<Value*> states;
+};
+
+Ran RunLayer(OpBuilder& b, const Layer& layer, Value* x, const std::vector<Parameters>& directions,
+             const std::vector<Value*>& states, int64_t hidden) {
+  std::vector<Value*> w, r, bias;
+  for (const Parameters& p : directions) {
+    w.push_back(b.Unsqueeze(Reordered(b, layer, p.w, hidden), 0));
+    r.push_back(b.Unsqueeze(Reordered(b, layer, p.r, hidden), 0));
+    if (p.w_bias == nullptr) continue;
+    Value* both =
+        b.Concat({Reordered(b, layer, p.w_bias, hidden), Reordered(b, layer, p.r_bias, hidden)}, 0);
+    bias.push_back(b.Unsqueeze(both, 0));
+  }
+  if (!b.ok()) return {};
+  std::vector<Value*> operands = {x, b.Concat(std::move(w), 0), b.Concat(std::move(r), 0),
+                                  bias.empty() ? nullptr : b.Concat(std::move(bias), 0), nullptr};
+  operands.insert(operands.end(), states.begin(), states.end());
+  const bool both = directions.size() == 2;
+  AttrList attrs = {{"hidden", hidden}, {"direction", int64_t{both ? 2 : 0}}};
+  OpId op = OpId::kRnn;
+  if (layer.kind == kLstm) {
+    op = OpId::kLstm;
+  } else if (layer.kind == kGru) {
+    op = OpId::kGru;
+    attrs.emplace_back("linear_before_reset", int64_t{1});
+  } else {
+    attrs.emplace_back("activation", int64_t{layer.kind == kRelu});
+  }
+  std::vector<Value*> results =
+      b.EmitMany(op, std::move(operands), states.size() + 1, std::move(attrs));
+  if (!b.ok()) return {};
+  Ran ran;
+  ran.states.assign(results.begin() + 1, results.end());
+  const Dim steps = b.Dim(x, 0), batch = b.Dim(x, 1);
+  const auto count = static_cast<int64_t>(directions.size());
+  ran.y = both ? b.Transpose(results[0], {0, 2, 1, 3}) : results[0];
+  ran.y = b.Reshape(ran.y, {steps, batch, count * hidden});
+  return ran;
+}
+
+// --- one step ------------------------------------------------------------------------------------
+
+// Gate number `i` of [N, gates * H].
+Value* Gate(OpBuilder& b, Value* x, int64_t i, int64_t hidden) {
+  return b.SliceAxis(x, b.Rank(x) - 1, i * hidden, hidden);
+}
+
+// New h and c from the sums of all gates; PyTorch's order.
+std::pair<Value*, Value*> LstmStep(OpBuilder& b, Value* sums, Value* c, int64_t hidden) {
+  const auto sigmoid = [&](int64_t i) { return b.Unary(OpId::kSigmoid, Gate(b, sums, i, hidden)); };
+  Value* kept = b.Binary(OpId::kMul, sigmoid(1), c);
+  Value* added = b.Binary(OpId::kMul, sigmoid(0), b.Unary(OpId::kTanh, Gate(b, sums, 2, hidden)));
+  Value* next = b.Binary(OpId::kAdd, kept, added);
+  return {b.Binary(OpId::kMul, sigmoid(3), b.Unary(OpId::kTanh, next)), next};
+}
+
+// New h from the sums over the input and over h.
+Value* GruStep(OpBuilder& b, Value* from_x, Value* from_h, Value* h, int64_t hidden) {
+  const auto gate = [&](int64_t i) {
+    return b.Unary(OpId::kSigmoid,
+                   b.Binary(OpId::kAdd, Gate(b, from_x, i, hidden), Gate(b, from_h, i, hidden)));
+  };
+  Value* reset = b.Binary(OpId::kMul, gate(0), Gate(b, from_h, 2, hidden));
+  Value* fresh = b.Unary(OpId::kTanh, b.Binary(OpId::kAdd, Gate(b, from_x, 2, hidden), reset));
+  // fresh + z * (h - fresh)
+  Value* kept = b.Binary(OpId::kMul, b.Binary(OpId::kSub, h, fresh), gate(1));
+  return b.Binary(OpId::kAdd, fresh, kept);
+}
+
+// The size of the state; 1 after an error.
+int64_t HiddenOf(OpBuilder& b, const Value* r, int64_t gates) {
+  if (!b.ok()) return 1;
+  const int64_t rows = b.StaticDim(r, 0);
+  if (r->rank() == 2 && rows > 0 && rows % gates == 0) return rows / gates;
+  b.Invalid("the recurrent weight does not fit the layer");
+  return 1;
+}
+
+// --- projected LSTM: unrolled, since the IR's op has no projection
+// ---------------------------------
+
+Ran RunProjected(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c, bool backwards,
+                 int64_t hidden) {
+  constexpr int64_t kMostSteps = 4096;
+  const int64_t steps = b.StaticDim(x, 0);
+  if (steps > kMostSteps) b.Unsupported("a projected LSTM over more than 4096 steps");
+  if (!b.ok()) return {};
+  Value* from_x = LinearOf(b, x, p.w, p.w_bias);
+  std::vector<Value*> y(static_cast<size_t>(steps));
+  for (int64_t i = 0; i < steps && b.ok(); ++i) {
+    const int64_t t = backwards ? steps - 1 - i : i;
+    Value* now = b.Squeeze(b.SliceAxis(from_x, 0, t, 1), 0);
+    Value* sums = b.Binary(OpId::kAdd, now, LinearOf(b, h, p.r, p.r_bias));
+    std::tie(h, c) = LstmStep(b, sums, c, hidden);
+    h = LinearOf(b, h, p.projection, nullptr);
+    y[static_cast<size_t>(t)] = b.Unsqueeze(h, 0);
+  }
+  if (!b.ok()) return {};
+  Ran ran;
+  ran.y = y.empty() ? x : b.Concat(std::move(y), 0);
+  ran.states = {b.Unsqueeze(h, 0), b.Unsqueeze(c, 0)};
+  return ran;
+}
+
+// --- stacks of layers ----------------------------------------------------------------------------
+
+struct Stack {
+  int64_t layers = 1;
+  bool both = false, biases = true, projected = false;
+  std::vector<Value*> params;
+  std::vector<Value*> states;  // [layers * directions, N, H]
+  size_t directions() const { return both ? 2 : 1; }
+};
+
+Stack ReadStack(OpBuilder& b, const Layer& layer) {
+  Stack s;
+  s.layers = b.Int("num_layers");
+  s.both = b.Bool("bidirectional");
+  s.biases = b.Bool("has_biases");
+  if (b.Bool("train") && b.Float("dropout") != 0) RefuseTraining(b, true);
+  s.params = b.Tensors("params");
+  s.states = layer.kind == kLstm ? b.Tensors("hx") : std::vector<Value*>{b.Tensor("hx")};
+  if (!b.ok()) return s;
+  const auto count = static_cast<int64_t>(s.params.size());
+  const int64_t each = s.biases ? 4 : 2;
+  const int64_t runs = s.layers * static_cast<int64_t>(s.directions());
+  if (s.layers < 1 || s.layers > 10000 || s.states.size() != (layer.kind == kLstm ? 2u : 1u) ||
+      (count != runs * each && count != runs * (each + 1))) {
+    b.Invalid("the parameters or states do not fit the number of layers");
+    return s;
+  }
+  s.projected = count != runs * each;
+  if (s.projected && layer.kind != kLstm) b.Invalid("only an LSTM has projections");
+  return s;
+}
+
+Parameters ParametersOf(const Stack& s, size_t run) {
+  const size_t each = (s.biases ? 4 : 2) + (s.projected ? 1 : 0);
+  const size_t at = run * each;
+  Parameters p;
+  p.w = s.params[at];
+  p.r = s.params[at + 1];
+  if (s.biases) {
+    p.w_bias = s.params[at + 2];
+    p.r_bias = s.params[at + 3];
+  }
+  if (s.projected) p.projection = s.params[at + each - 1];
+  return p;
+}
+
+Ran RunProjectedLayer(OpBuilder& b, Value* x, const Stack& s,
+                      const std::vector<Parameters>& directions, int64_t first, int64_t hidden) {
+  Ran all;
+  std::vector<Value*> ys, hs, cs;
+  for (size_t d = 0; d < directions.size() && b.ok(); ++d) {
+    const int64_t at = first + static_cast<int64_t>(d);
+    Value* h = b.Squeeze(b.SliceAxis(s.states[0], 0, at, 1), 0);
+    Value* c = b.Squeeze(b.SliceAxis(s.states[1], 0, at, 1), 0);
+    const Ran ran = RunProjected(b, x, directions[d], h, c, d == 1, hidden);
+    if (!b.ok()) return all;
+    ys.push_back(ran.y);
+    hs.push_back(ran.states[0]);
+    cs.push_back(ran.states[1]);
+  }
+  if (!b.ok()) return all;
+  all.y = b.Concat(std::move(ys), 2);
+  all.states = {b.Concat(std::move(hs), 0), b.Concat(std::move(cs), 0)};
+  return all;
+}
+
+void Recurrent(OpBuilder& b) {
+  const Layer layer = LayerOf(b.row().param);
+  Value* x = b.Tensor("input");
+  const bool batch_first = b.Bool("batch_first");
+  const Stack s = ReadStack(b, layer);
+  if (!b.ok()) return;
+  if (x->rank() != 3 || s.states[0]->rank() != 3) {
+    return b.Invalid("the input and the states must have rank 3");
+  }
+  if (batch_first) x = b.Transpose(x, {1, 0, 2});
+  const auto count = static_cast<int64_t>(s.directions());
+  std::vector<std::vector<Value*>> last(s.states.size());
+  for (int64_t l = 0; l < s.layers && b.ok(); ++l) {
+    std::vector<Parameters> directions;
+    for (int64_t d = 0; d < count; ++d) {
+      directions.push_back(ParametersOf(s, static_cast<size_t>(l * count + d)));
+    }
+    const int64_t hidden = HiddenOf(b, directions[0].r, layer.gates);
+    Ran ran;
+    if (s.projected) {
+      ran = RunProjectedLayer(b, x, s, directions, l * count, hidden);
+    } else {
+      std::vector<Value*> states;
+      for (Value* state : s.states) states.push_back(b.SliceAxis(state, 0, l * count, count));
+      ran = RunLayer(b, layer, x, directions, states, hidden);
+    }
+    if (!b.ok()) return;
+    x = ran.y;
+    for (size_t i = 0; i < last.size(); ++i) last[i].push_back(ran.states[i]);
+  }
+  if (!b.ok()) return;
+  b.Return(batch_first ? b.Transpose(x, {1, 0, 2}) : x);
+  for (std::vector<Value*>& states : last) b.Return(b.Concat(std::move(states), 0));
+}
+
+// --- cells ---------------------------------------------------------------------------------------
+
+// W x + b and R h + b.
+std::pair<Value*, Value*> CellSums(OpBuilder& b, Value* h) {
+  Value* from_x = LinearOf(b, b.Tensor("input"), b.Tensor("w_ih"), b.OptTensor("b_ih"));
+  return {from_x, LinearOf(b, h, b.Tensor("w_hh"), b.OptTensor("b_hh"))};
+}
+
+void LstmCell(OpBuilder& b) {
+  const std::vector<Value*> states = b.Tensors("hx");
+  if (states.size() != 2) return b.Invalid("an LSTM has two states");
+  const auto [from_x, from_h] = CellSums(b, states[0]);
+  Value* sums = b.Binary(OpId::kAdd, from_x, from_h);
+  const auto [h, c] = LstmStep(b, sums, states[1], HiddenOf(b, b.Tensor("w_hh"), 4));
+  b.Return(h);
+  b.Return(c);
+}
+
+void GruCell(OpBuilder& b) {
+  Value* h = b.Tensor("hx");
+  const auto [from_x, from_h] = CellSums(b, h);
+  b.Return(GruStep(b, from_x, from_h, h, HiddenOf(b, b.Tensor("w_hh"), 3)));
+}
+
+void RnnCell(OpBuilder& b) {
+  const auto [from_x, from_h] = CellSums(b, b.Tensor("hx"));
+  b.Return(b.Unary(b.row().ir, b.Binary(OpId::kAdd, from_x, from_h)));
+}
+
+// Cells whose products are done already.
+Value* WithBias(OpBuilder& b, const char* gates, const char* bias) {
+  Value* sums = b.Tensor(gates);
+  Value* v = b.OptTensor(bias);
+  return v == nullptr ? sums : b.Binary(OpId::kAdd, sums, v);
+}
+
+void FusedLstmCell(OpBuilder& b) {
+  Value* c = b.Tensor("cx");
+  Value* sums = b.Binary(OpId::kAdd, WithBias(b, "input_gates", "input_bias"),
+                         WithBias(b, "hidden_gates", "hidden_bias"));
+  const auto [h, next] = LstmStep(b, sums, c, b.StaticDim(c, 1));
+  b.Return(h);
+  b.Return(next);
+  b.results().resize(b.schema().results);  // What is left exists for gradients.
+}
+
+void FusedGruCell(OpBuilder& b) {
+  Value* h = b.Tensor("hx");
+  b.Return(GruStep(b, WithBias(b, "input_gates", "input_bias"),
+                   WithBias(b, "hidden_gates", "hidden_bias"), h, b.StaticDim(h, 1)));
+  b.results().resize(b.schema().results);
+}
+
+constexpr OpId kNoIr = OpId::kIdentity;
+constexpr Row kRows[] = {
+    {"aten::lstm.input", Recurrent, OpId::kLstm, kLstm},
+    {"aten::gru.input", Recurrent, OpId::kGru, kGru},
+    {"aten::rnn_tanh.input", Recurrent, OpId::kRnn, kTanh},
+    {"aten::rnn_relu.input", Recurrent, OpId::kRnn, kRelu},
+    {"aten::lstm_cell", LstmCell},
+    {"aten::gru_cell", GruCell},
+    {"aten::rnn_tanh_cell", RnnCell, OpId::kTanh},
+    {"aten::rnn_relu_cell", RnnCell, OpId::kRelu},
+    {"aten::_thnn_fused_lstm_cell", FusedLstmCell, kNoIr},
+    {"aten::_thnn_fused_gru_cell", FusedGruCell, kNoIr},
+};
+
+}  // namespace
+
+std::span<const Row> RecurrentRows() { return kRows; }
+
+}  // namespace floe::aten
