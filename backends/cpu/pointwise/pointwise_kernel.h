@@ -1,7 +1,7 @@
-// The pointwise family: stand-alone regions over whole tensors, and the tile VM of epilogues.
+// The pointwise family: stand-alone regions over whole tensors, tile by tile through the VM.
 #include "backends/cpu/pointwise/plan.h"
 #include "backends/cpu/pointwise/tile_vm.h"
-#include "backends/cpu/pointwise/vm.h"
+#include "backends/cpu/simd.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu::FLOE_ISA {
@@ -111,37 +111,6 @@ Rule RunPointwise(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end
     }
   }
   return Rule::kNone;
-}
-
-void RunTile(const PwInstr* code, uint32_t count, float* tile, int64_t rows, int64_t cols,
-             int64_t ld, const TileOperand* operands) {
-  const int registers = RegistersOf(code, count);
-  const int64_t capacity = TileCapacity(registers) < 512 ? TileCapacity(registers) : 512;
-  const int64_t col_step = cols < capacity ? cols : capacity;
-  if (col_step == 0) return;
-  const int64_t row_step = capacity / col_step;
-  uint32_t operand_count = 0;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (static_cast<PwOp>(code[i].op) == PwOp::kLoad && code[i].operand >= operand_count) {
-      operand_count = code[i].operand + 1u;
-    }
-  }
-  TileView views[kPwMaxOperands];
-  for (int64_t r = 0; r < rows; r += row_step) {
-    const int64_t n = rows - r < row_step ? rows - r : row_step;
-    for (int64_t c = 0; c < cols; c += col_step) {
-      const int64_t m = cols - c < col_step ? cols - c : col_step;
-      for (uint32_t i = 0; i < operand_count; ++i) {
-        const TileOperand& o = operands[i];
-        const bool tensor = o.kind == TileOperand::Kind::kTensor;
-        const bool vector = o.kind != TileOperand::Kind::kScalar;
-        views[i] = {o.base + (tensor ? r * o.row_stride : 0) + (vector ? c : 0),
-                    tensor ? o.row_stride : 0, vector ? 1 : 0, DType::kF32};
-      }
-      const Source r0{tile + r * ld + c, ld, true};
-      RunTileProgram(code, count, registers, views, &r0, n, m, {tile + r * ld + c, ld});
-    }
-  }
 }
 
 }  // namespace floe::cpu::FLOE_ISA

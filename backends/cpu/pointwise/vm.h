@@ -1,93 +1,22 @@
 // The pointwise VM: runs a program over a tile of rows x cols elements in L1, one instruction at a
 // time over the whole tile. Loads of f32 operands cost nothing (the register becomes a pointer), a
 // constant is one value, and pairs of instructions whose intermediate value dies at once are run as
-// one (no other value changes: both roundings stay). Per ISA; included by the pointwise ISA files.
+// one (no other value changes: both roundings stay). Per ISA; included by the VM's own ISA files:
+// every family of an ISA calls the same code (tile_vm.h).
 #ifndef FLOE_BACKENDS_CPU_POINTWISE_VM_H_
 #define FLOE_BACKENDS_CPU_POINTWISE_VM_H_
 
 #include <cstdint>
 
 #include "backends/cpu/math.h"
+#include "backends/cpu/pointwise/map_tile.h"
+#include "backends/cpu/pointwise/tile_vm.h"
+#include "backends/cpu/pointwise/vm_step.h"
 #include "format/dtype.h"
 #include "format/pointwise.h"
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
-
-// Working memory of the VM, on the stack.
-inline constexpr int64_t kVmFloats = 4096;
-// The most elements of a tile, over all rows, for a program with `registers` registers.
-FLOE_INLINE int64_t TileCapacity(int registers) { return kVmFloats / registers / kPanel * kPanel; }
-
-// A tensor as a tile sees it: element (r, c) is base[r * row_stride + c * col_stride].
-struct TileView {
-  const void* base = nullptr;
-  int64_t row_stride = 0;
-  int64_t col_stride = 0;
-  DType dtype = DType::kF32;
-};
-
-struct Source {
-  const float* p = nullptr;
-  int64_t row_stride = 0;
-  bool vector = false;  // Else one value per row.
-};
-
-struct Destination {
-  float* p;
-  int64_t row_stride;
-};
-
-// d[r][c] = f(s0[r][c], s1[r][c], ...).
-template <int kSources, class F>
-FLOE_INLINE void MapTile(Destination d, const Source* s, int64_t rows, int64_t cols, F f) {
-  bool flat = rows > 1 && d.row_stride == cols;
-  for (int k = 0; k < kSources; ++k) {
-    flat &= s[k].vector ? s[k].row_stride == cols : s[k].row_stride == 0;
-  }
-  if (flat) {
-    cols *= rows;
-    rows = 1;
-  }
-  alignas(64) float lanes[kSources][kWidth];
-  // From the last row back: a scalar source may be kept at the start of the buffer that is written.
-  for (int64_t r = rows - 1; r >= 0; --r) {
-    const float* p[kSources];
-    int64_t mask[kSources];  // 0 keeps a scalar source at its lanes.
-    for (int k = 0; k < kSources; ++k) {
-      p[k] = s[k].p + r * s[k].row_stride;
-      mask[k] = -1;
-      if (!s[k].vector) {
-        Store(lanes[k], Broadcast(*p[k]));
-        p[k] = lanes[k];
-        mask[k] = 0;
-      }
-    }
-    float* out = d.p + r * d.row_stride;
-    int64_t i = 0;
-    for (; i + 2 * kWidth <= cols; i += 2 * kWidth) {
-      F32 x[2][3];
-      for (int k = 0; k < kSources; ++k) x[0][k] = Load(p[k] + (i & mask[k]));
-      for (int k = 0; k < kSources; ++k) x[1][k] = Load(p[k] + ((i + kWidth) & mask[k]));
-      const F32 y0 = f(x[0]), y1 = f(x[1]);
-      Store(out + i, y0);
-      Store(out + i + kWidth, y1);
-    }
-    for (; i < cols; i += kWidth) {
-      const int64_t n = cols - i < kWidth ? cols - i : kWidth;
-      F32 x[3];
-      for (int k = 0; k < kSources; ++k) {
-        x[k] = n == kWidth ? Load(p[k] + (i & mask[k])) : LoadTail(p[k] + (i & mask[k]), n);
-      }
-      const F32 y = f(x);
-      if (n == kWidth) {
-        Store(out + i, y);
-      } else {
-        StoreTail(out + i, n, y);
-      }
-    }
-  }
-}
 
 // --- functions without a vector form -------------------------------------------------------------
 
@@ -158,26 +87,6 @@ FLOE_INLINE void PowChunk(const float* a, const float* b, float* y, int64_t n) {
 }
 
 // --- one instruction -----------------------------------------------------------------------------
-
-// Enough for pairs: what an instruction does to the vectors of its sources.
-struct AddF {
-  FLOE_INLINE static F32 Do(F32 a, F32 b) { return Add(a, b); }
-};
-struct SubF {
-  FLOE_INLINE static F32 Do(F32 a, F32 b) { return Sub(a, b); }
-};
-struct MulF {
-  FLOE_INLINE static F32 Do(F32 a, F32 b) { return Mul(a, b); }
-};
-
-struct Step {
-  PwOp op;
-  uint8_t dst;
-  bool second;  // The step's value is the next one's b, not its a (pairs only).
-  float imm;
-  Source s[3];
-  Destination d;
-};
 
 #define FLOE_MAP1(expr)                                                             \
   MapTile<1>(                                                                       \
@@ -319,66 +228,6 @@ struct Step {
 #undef FLOE_MAP2
 #undef FLOE_MAP3
 
-// --- pairs of instructions -----------------------------------------------------------------------
-
-// first = F(a, b); second = G(first, c) or G(first). False if the pair has no joint form.
-template <class F>
-[[gnu::noinline]] bool RunPairOf(const Step& t, const Step& next, int64_t rows, int64_t cols) {
-  const F32 imm = Broadcast(next.imm);
-  Source s[3] = {t.s[0], t.s[1], next.s[next.second ? 0 : 1]};
-#define FLOE_PAIR(sources, expr)                                                     \
-  MapTile<sources>(                                                                  \
-      next.d, s, rows, cols, [&](const F32* x) __attribute__((always_inline))->F32 { \
-        const F32 v = F::Do(x[0], x[1]);                                             \
-        return expr;                                                                 \
-      });                                                                            \
-  return true
-  switch (next.op) {
-    case PwOp::kAdd:
-      FLOE_PAIR(3, Add(v, x[2]));
-    case PwOp::kMul:
-      FLOE_PAIR(3, Mul(v, x[2]));
-    case PwOp::kSub:
-      if (next.second) return false;
-      FLOE_PAIR(3, Sub(v, x[2]));
-    case PwOp::kMax:
-      FLOE_PAIR(3, Maximum(v, x[2]));
-    case PwOp::kMin:
-      FLOE_PAIR(3, Minimum(v, x[2]));
-    case PwOp::kAddImm:
-      FLOE_PAIR(2, Add(v, imm));
-    case PwOp::kMulImm:
-      FLOE_PAIR(2, Mul(v, imm));
-    case PwOp::kRelu:
-      FLOE_PAIR(2, Relu(v));
-    case PwOp::kSigmoid:
-      FLOE_PAIR(2, Sigmoid(v));
-    case PwOp::kSilu:
-      FLOE_PAIR(2, Silu(v));
-    case PwOp::kTanh:
-      FLOE_PAIR(2, Tanh(v));
-    case PwOp::kGelu:
-      FLOE_PAIR(2, Gelu(v));
-    default:
-      return false;
-  }
-#undef FLOE_PAIR
-}
-
-// The step's value dies in `next`, which overwrites it.
-FLOE_INLINE bool RunPair(const Step& t, const Step& next, int64_t rows, int64_t cols) {
-  switch (t.op) {
-    case PwOp::kAdd:
-      return RunPairOf<AddF>(t, next, rows, cols);
-    case PwOp::kSub:
-      return RunPairOf<SubF>(t, next, rows, cols);
-    case PwOp::kMul:
-      return RunPairOf<MulF>(t, next, rows, cols);
-    default:
-      return false;
-  }
-}
-
 // --- loads ---------------------------------------------------------------------------------------
 
 template <class T>
@@ -423,21 +272,12 @@ FLOE_INLINE void ConvertRows(const TileView& v, float* to, int64_t rows, int64_t
   return {buffer, v.row_stride == 0 ? 0 : copied_cols, !per_row};
 }
 
+}  // namespace
+
 // --- programs ------------------------------------------------------------------------------------
 
-// Registers that the program names: r0 .. r(n-1).
-FLOE_INLINE int RegistersOf(const PwInstr* code, uint32_t count) {
-  int n = 1;
-  for (uint32_t i = 0; i < count; ++i) n = code[i].dst >= n ? code[i].dst + 1 : n;
-  return n;
-}
-
-// Runs the program over a tile with rows * cols <= TileCapacity(registers). `r0`, if not null, is
-// r0's value at the start. The result goes to `out`, which may be r0's or any operand's own memory
-// (at equal strides).
-[[gnu::noinline]] void RunTileProgram(const PwInstr* code, uint32_t count, int registers,
-                                      const TileView* operands, const Source* r0, int64_t rows,
-                                      int64_t cols, Destination out) {
+void RunTileProgram(const PwInstr* code, uint32_t count, int registers, const TileView* operands,
+                    const Source* r0, int64_t rows, int64_t cols, Destination out) {
   alignas(64) float buffers[kVmFloats];
   float constants[kPwRegisters];
   Source reg[kPwRegisters];
@@ -528,7 +368,37 @@ FLOE_INLINE int RegistersOf(const PwInstr* code, uint32_t count) {
   RunStep(copy, rows, cols);
 }
 
-}  // namespace
+void RunTile(const PwInstr* code, uint32_t count, float* tile, int64_t rows, int64_t cols,
+             int64_t ld, const TileOperand* operands) {
+  const int registers = RegistersOf(code, count);
+  const int64_t capacity = TileCapacity(registers) < 512 ? TileCapacity(registers) : 512;
+  const int64_t col_step = cols < capacity ? cols : capacity;
+  if (col_step == 0) return;
+  const int64_t row_step = capacity / col_step;
+  uint32_t operand_count = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (static_cast<PwOp>(code[i].op) == PwOp::kLoad && code[i].operand >= operand_count) {
+      operand_count = code[i].operand + 1u;
+    }
+  }
+  TileView views[kPwMaxOperands];
+  for (int64_t r = 0; r < rows; r += row_step) {
+    const int64_t n = rows - r < row_step ? rows - r : row_step;
+    for (int64_t c = 0; c < cols; c += col_step) {
+      const int64_t m = cols - c < col_step ? cols - c : col_step;
+      for (uint32_t i = 0; i < operand_count; ++i) {
+        const TileOperand& o = operands[i];
+        const bool tensor = o.kind == TileOperand::Kind::kTensor;
+        const bool vector = o.kind != TileOperand::Kind::kScalar;
+        views[i] = {o.base + (tensor ? r * o.row_stride : 0) + (vector ? c : 0),
+                    tensor ? o.row_stride : 0, vector ? 1 : 0, DType::kF32};
+      }
+      const Source r0{tile + r * ld + c, ld, true};
+      RunTileProgram(code, count, registers, views, &r0, n, m, {tile + r * ld + c, ld});
+    }
+  }
+}
+
 }  // namespace floe::cpu::FLOE_ISA
 
 #endif  // FLOE_BACKENDS_CPU_POINTWISE_VM_H_

@@ -2,7 +2,7 @@
 // L1; a prologue (scale, mask) writes the row first. Along the last axis a row is a vector loop;
 // along another one, results side by side are.
 #include "backends/cpu/math.h"
-#include "backends/cpu/pointwise/vm.h"
+#include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/softmax/plan.h"
 #include "backends/kernel.h"
 
