@@ -1,6 +1,7 @@
 // Calls of operators: built-in functions, operators of older versions, quantised ones, and all
 // others through the ATen layer.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -57,6 +58,41 @@ bool MayBeSupported(const std::string& name) {
   return std::any_of(schemas.begin(), schemas.end(), [](const aten::Schema& s) {
     return aten::Context::IsSupported(s.FullName());
   });
+}
+
+// Operators of two operands whose result type the operands decide.
+bool IsArithmetic(const std::string& name) {
+  constexpr const char* kNames[] = {
+      "add",         "sub",       "rsub",    "mul",     "div",   "true_divide", "floor_divide",
+      "pow",         "remainder", "fmod",    "eq",      "ne",    "lt",          "le",
+      "gt",          "ge",        "maximum", "minimum", "atan2", "bitwise_and", "bitwise_or",
+      "bitwise_xor", "__and__",   "__or__",  "__xor__"};
+  if (!absl::StartsWith(name, "aten::")) return false;
+  const std::string plain = name.substr(6);
+  return std::any_of(std::begin(kNames), std::end(kNames),
+                     [&](const char* n) { return plain == n || plain == std::string(n) + "_"; });
+}
+
+// A trace turns the numbers of the user's code into constants without dimensions, which still take
+// part in type promotion as numbers do.
+std::optional<IValue> TracedNumber(aten::Context& context, const IValue& v) {
+  if (!v.is_tensor() || !absl::StartsWith(v.variable()->name, "CONSTANTS.")) return std::nullopt;
+  const absl::StatusOr<ir::Value*> value = context.Read(v.variable());
+  if (!value.ok() || !(*value)->is_constant() || (*value)->rank() != 0) return std::nullopt;
+  const ir::Tensor& t = (*value)->constant();
+  if (t.dtype() == DType::kF64) return IValue::Float(t.DoubleAt(0));
+  if (t.dtype() == DType::kI64) return IValue::Int(t.IntAt(0));
+  return std::nullopt;
+}
+
+void RestoreTracedNumbers(aten::Context& context, CallArguments* arguments) {
+  std::vector<IValue>& args = arguments->positional;
+  if (args.size() < 2 || !args[0].is_tensor() || !args[1].is_tensor()) return;
+  const std::optional<IValue> left = TracedNumber(context, args[0]);
+  const std::optional<IValue> right = TracedNumber(context, args[1]);
+  if (left.has_value() == right.has_value()) return;
+  if (left.has_value()) args[0] = *left;
+  if (right.has_value()) args[1] = *right;
 }
 
 const IValue* Keyword(const CallArguments& arguments, const std::string& name) {
@@ -120,6 +156,7 @@ absl::StatusOr<IValue> Interpreter::Dispatch(const std::string& name, CallArgume
   }
   ++report_->ops[name];
   if (IsQuantizedCall(name, arguments)) return CallQuantized(*this, name, arguments, site);
+  if (IsArithmetic(name)) RestoreTracedNumbers(context_, &arguments);
   std::string op = name;
   FLOE_TRY(UpgradeCall(&op, &arguments, site));
   std::vector<IValue> results;
