@@ -4,6 +4,8 @@
 //   fuzz_script code|run|pt [--runs N] [--seconds S] [--seed N]
 #include <cstdio>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "compiler/import/torchscript/import.h"
 #include "compiler/import/torchscript/parser.h"
@@ -58,6 +60,15 @@ std::vector<std::string> CodeSeeds() {
   return seeds;
 }
 
+// Fixtures that take an input of our shape.
+std::vector<std::string> ArchiveSeeds() {
+  std::vector<std::string> seeds;
+  for (std::string& file : floe::fuzz::ReadSeeds(kFixtures, ".pt", 1 << 20)) {
+    if (ImportBytes(file) == "ok") seeds.push_back(std::move(file));
+  }
+  return seeds;
+}
+
 std::vector<std::string> RunSeeds() {
   const char* bodies[] = {
       "    if bool(torch.gt(torch.sum(x), 0)):\n      y, n = torch.neg(x), 1\n    else:\n"
@@ -70,7 +81,7 @@ std::vector<std::string> RunSeeds() {
       "    d = {\"a\": x}\n    torch._set_item(d, \"b\", torch.relu(d[\"a\"]))\n"
       "    self.w = torch.mul(self.w, 2)\n    self.n = torch.add(self.n, 1)\n"
       "    n = torch.floordiv(torch.mul(torch.size(x, 0), torch.size(x, 1)), 2)\n"
-      "    return (d[\"b\"], torch.reshape(x, [n, 2]), torch.format(\"{}\", n))\n",
+      "    return (d[\"b\"], torch.reshape(x, [n, 2]), torch.len(torch.format(\"{}\", n)))\n",
       "    _0 = uninitialized(Tensor)\n    if bool(torch.all(torch.gt(x, 0))):\n"
       "      r, v = True, x\n    else:\n      r, v = False, _0\n    if r:\n      o = v\n    else:\n"
       "      o = torch.neg(x)\n    return o\n"};
@@ -86,8 +97,7 @@ int main(int argc, char** argv) {
   if (what == "code") return floe::fuzz::Drive(argc - 1, argv + 1, CodeSeeds(), FuzzCode);
   if (what == "run") return floe::fuzz::Drive(argc - 1, argv + 1, RunSeeds(), FuzzRun);
   if (what == "pt") {
-    return floe::fuzz::Drive(argc - 1, argv + 1, floe::fuzz::ReadSeeds(kFixtures, ".pt", 1 << 20),
-                             ImportBytes);
+    return floe::fuzz::Drive(argc - 1, argv + 1, ArchiveSeeds(), ImportBytes);
   }
   std::fprintf(stderr, "usage: fuzz_script code|run|pt [--runs N] [--seconds S] [--seed N]\n");
   return 2;
