@@ -98,10 +98,11 @@ absl::StatusOr<Dim> WindowCount(const Inference& n, const Dim& size, const Windo
     }
   }
   if (!count) {
-    return n.Fail(absl::StrFormat(
+    const absl::Status status = n.Fail(absl::StrFormat(
         "the result's size is not affine in the symbols for size %s and stride %d; make this "
         "dimension a number",
         size.ToString(n.graph.symbols), w.stride));
+    return absl::UnimplementedError(status.message());
   }
   if (room->Max(n.graph.symbols) < 0) {
     return n.Fail(absl::StrFormat("the window (%d) is larger than the padded image (%s)", extent,

@@ -14,9 +14,14 @@ std::vector<ir::Node*> NodesBefore(const ir::Graph& graph, const ir::Node* softm
   const auto inside = [&](const ir::Node* n) {
     return n == softmax || std::find(nodes.begin(), nodes.end(), n) != nodes.end();
   };
+  // The kernel reads f32 operands: a mask of bools stays with the region in front of it.
+  const auto reads_f32 = [&](const ir::Node* n) {
+    return std::all_of(n->inputs().begin(), n->inputs().end(),
+                       [&](const ir::Value* v) { return v->dtype() == DType::kF32; });
+  };
   const auto joins = [&](const ir::Value* v) {
     const ir::Node* p = v->producer();
-    return p != nullptr && !inside(p) && IsExpressible(*p) && !graph.IsOutput(v) &&
+    return p != nullptr && !inside(p) && IsExpressible(*p) && reads_f32(p) && !graph.IsOutput(v) &&
            v->shape() == softmax->output()->shape() &&
            std::all_of(v->users().begin(), v->users().end(), inside);
   };

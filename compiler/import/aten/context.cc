@@ -12,14 +12,25 @@
 namespace floe::aten {
 namespace {
 
-// "aten::add_.Tensor" -> "aten::add.Tensor"; empty if the op has no in-place form's name. Dunder
-// names ("aten::__and__") end in '_' and are plain ops.
-std::string FunctionalName(const Schema& schema) {
+// The plain op of an in-place form: "aten::add_.Tensor" -> "aten::add.Tensor". Where the overloads
+// are named otherwise (floor_divide_.Tensor, transpose_), the first one with the same arguments.
+// Null if the op has no in-place form's name; dunder names ("aten::__and__") are plain ops.
+const Schema* FunctionalSchema(const Schema& schema) {
   const std::string& name = schema.name;
-  if (!absl::EndsWith(name, "_") || absl::EndsWith(name, "__")) return "";
-  std::string plain = name.substr(0, name.size() - 1);
-  if (!schema.overload.empty()) plain += "." + schema.overload;
-  return plain;
+  if (!absl::EndsWith(name, "_") || absl::EndsWith(name, "__")) return nullptr;
+  const std::string plain = name.substr(0, name.size() - 1);
+  if (!schema.overload.empty()) {
+    if (const Schema* same = FindSchema(plain + "." + schema.overload)) return same;
+  }
+  for (const Schema& candidate : FindSchemas(plain)) {
+    bool fits = candidate.arguments.size() >= schema.arguments.size();
+    for (size_t i = 0; fits && i < schema.arguments.size(); ++i) {
+      fits = candidate.arguments[i].name == schema.arguments[i].name &&
+             candidate.arguments[i].type.base == schema.arguments[i].type.base;
+    }
+    if (fits) return &candidate;
+  }
+  return nullptr;
 }
 
 // The value of a root seen from an inner graph is looked up anew at each read, so only values of
@@ -91,8 +102,7 @@ bool Context::IsSupported(const std::string& full_name) {
   const Schema* schema = FindSchema(full_name);
   if (schema == nullptr) return false;
   if (FindRow(*schema) != nullptr) return true;
-  const std::string plain = FunctionalName(*schema);
-  const Schema* functional = plain.empty() ? nullptr : FindSchema(plain);
+  const Schema* functional = FunctionalSchema(*schema);
   return functional != nullptr && FindRow(*functional) != nullptr;
 }
 
@@ -134,8 +144,7 @@ absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> argument
       return BindView(schema, *row, std::move(arguments), site, results);
     return absl::OkStatus();
   }
-  const std::string plain = FunctionalName(schema);
-  const Schema* functional = plain.empty() ? nullptr : FindSchema(plain);
+  const Schema* functional = FunctionalSchema(schema);
   const Row* functional_row = functional == nullptr ? nullptr : FindRow(*functional);
   if (functional_row == nullptr) {
     return absl::UnimplementedError(absl::StrFormat("%s has no mapping", schema.FullName()));

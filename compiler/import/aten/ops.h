@@ -19,6 +19,7 @@ std::span<const Row> ReduceRows();   // ops_reduce.cc: sums, extremes, moments, 
 std::span<const Row> IndexRows();    // ops_index.cc: gathers, scatters, masks.
 std::span<const Row> OrderRows();    // ops_order.cc: sorting, quantiles, running sums.
 std::span<const Row> CreateRows();   // ops_create.cc: tensors from numbers, dtypes, copies.
+std::span<const Row> ScalarRows();   // ops_scalar.cc: numbers that are known at run time.
 std::span<const Row> LinalgRows();   // ops_linalg.cc: einsum, products beyond matrices.
 
 // Layers of neural networks.

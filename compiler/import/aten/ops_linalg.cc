@@ -1,5 +1,6 @@
 // Products beyond matrices, and linear algebra.
 #include <algorithm>
+#include <cmath>
 
 #include "compiler/import/aten/compose.h"
 #include "compiler/import/aten/ops.h"
@@ -173,7 +174,148 @@ void AddR(OpBuilder& b) {
   b.Return(b.Binary(OpId::kAdd, self, product));
 }
 
+// --- systems and factors -------------------------------------------------------------------------
+
+Value* Matrix(OpBuilder& b) { return b.Tensor(b.HasArg("A") ? "A" : "self"); }
+
+Value* Identity(OpBuilder& b, const Value* like) {
+  Value* eye = b.Call("aten::eye", {IValue::Int(b.Dim(like, b.Rank(like) - 1))});
+  return b.Expand(b.Cast(eye, like->dtype()), like->shape());
+}
+
+void NoError(OpBuilder& b, const Value* x) {
+  ir::Shape shape(x->shape().begin(), x->shape().end() - 2);
+  b.Return(b.Full(DType::kI32, std::move(shape), 0));
+}
+
+// linalg_inv, inverse; inv_ex (param 1) says 0 for "no error".
+void Inverse(OpBuilder& b) {
+  Value* x = Matrix(b);
+  if (b.ok() && x->rank() < 2) b.Invalid("the inverse of what is no matrix");
+  if (!b.ok()) return;
+  b.Return(b.Binary(OpId::kSolve, x, Identity(b, x)));
+  if (b.row().param != 0) NoError(b, x);
+}
+
+// Solves A X = B (or X A = B); B may be a vector, or a batch of vectors if its shape says so.
+void Solve(OpBuilder& b) {
+  const char* matrix = b.HasArg("A") ? "A" : "self";
+  const DType t = b.ResultType({matrix, "B"});
+  Value* a = b.Operand(matrix, t);
+  Value* y = b.Operand("B", t);
+  const bool left = b.Bool("left", true);
+  const bool vector =
+      y->rank() == 1 || (y->rank() + 1 == a->rank() && b.ok() &&
+                         ir::Shape(a->shape().begin(), a->shape().end() - 1) == y->shape());
+  if (vector) y = b.Unsqueeze(y, b.Rank(y));
+  if (b.ok() && (a->rank() < 2 || y->rank() < 2)) b.Invalid("a system without a matrix");
+  if (!b.ok()) return;
+  ir::Shape batch = b.Broadcast({a->shape().begin(), a->shape().end() - 2},
+                                {y->shape().begin(), y->shape().end() - 2});
+  const auto spread = [&](Value* v) {
+    ir::Shape shape = batch;
+    shape.insert(shape.end(), v->shape().end() - 2, v->shape().end());
+    return b.Expand(v, std::move(shape));
+  };
+  const auto turn = [&](Value* v) { return SwapAxes(b, v, b.Rank(v) - 2, b.Rank(v) - 1); };
+  a = spread(a);
+  y = spread(y);
+  if (!b.ok()) return;
+  Value* x = nullptr;
+  if (b.HasArg("upper")) {
+    // A transposed triangle is the other one.
+    const bool upper = b.Bool("upper") == left;
+    x = b.Emit(OpId::kTriangularSolve, {left ? a : turn(a), left ? y : turn(y)},
+               {{"upper", int64_t{upper}}, {"unit_diagonal", int64_t{b.Bool("unitriangular")}}});
+  } else {
+    x = b.Binary(OpId::kSolve, left ? a : turn(a), left ? y : turn(y));
+  }
+  if (!left) x = turn(x);
+  b.Return(vector && b.ok() ? b.Squeeze(x, b.Rank(x) - 1) : x);
+  if (b.row().param != 0) NoError(b, a);
+}
+
+// det, slogdet (param 1: sign and logarithm), logdet (param 2).
+void Determinant(OpBuilder& b) {
+  const std::vector<Value*> y = b.EmitMany(OpId::kDet, {Matrix(b)}, 3);
+  if (b.row().param == 0) return b.Return(y[0]);
+  if (b.row().param == 1) {
+    b.Return(y[1]);
+    return b.Return(y[2]);
+  }
+  Value* negative = b.Binary(OpId::kLess, y[1], b.ScalarLike(y[1], 0));
+  b.Return(b.Where(negative, b.ScalarLike(y[2], NAN), y[2]));
+}
+
+// The factor alone: zero in the other triangle. cholesky_ex (param 1) says 0 for "no error".
+void Cholesky(OpBuilder& b) {
+  Value* x = Matrix(b);
+  const int64_t upper = b.Bool("upper", false) ? 1 : 0;
+  Value* y = b.Emit(OpId::kCholesky, {x}, {{"upper", upper}});
+  b.Return(b.Emit(OpId::kTrilu, {y}, {{"upper", upper}, {"k", int64_t{0}}}));
+  if (b.row().param != 0) NoError(b, x);
+}
+
+// Solves (L L^T) X = self for the factor of input2.
+void CholeskySolve(OpBuilder& b) {
+  Value* y = b.Tensor("self");
+  Value* factor = b.Tensor("input2");
+  const bool upper = b.Bool("upper");
+  if (!b.ok()) return;
+  const auto solve = [&](Value* a, Value* right, bool up) {
+    return b.Emit(OpId::kTriangularSolve, {a, right},
+                  {{"upper", int64_t{up}}, {"unit_diagonal", int64_t{0}}});
+  };
+  Value* turned = SwapAxes(b, factor, b.Rank(factor) - 2, b.Rank(factor) - 1);
+  Value* lower = upper ? turned : factor;
+  Value* higher = upper ? factor : turned;
+  b.Return(solve(higher, solve(lower, y, false), true));
+}
+
+void Qr(OpBuilder& b) {
+  const std::string mode = b.HasArg("mode") ? b.String("mode") : "reduced";
+  if (mode != "reduced") return b.Unsupported("linalg_qr in mode '" + mode + "'");
+  for (Value* v : b.EmitMany(OpId::kQr, {Matrix(b)}, 2)) b.Return(v);
+}
+
+// eigh; eigvalsh (param 1) gives the values only.
+void Eigh(OpBuilder& b) {
+  const bool upper = b.String("UPLO") == "U" || b.String("UPLO") == "u";
+  const std::vector<Value*> y =
+      b.EmitMany(OpId::kEigh, {Matrix(b)}, 2, {{"upper", int64_t{upper}}});
+  b.Return(y[0]);
+  if (b.row().param == 0) b.Return(y[1]);
+}
+
+// svdvals (param 1) gives the values only.
+void Svd(OpBuilder& b) {
+  if (b.Bool("full_matrices", false)) return b.Unsupported("svd with full_matrices=True");
+  const std::vector<Value*> y = b.EmitMany(OpId::kSvd, {Matrix(b)}, 3);
+  if (b.row().param != 0) return b.Return(y[1]);
+  for (Value* v : y) b.Return(v);
+}
+
 constexpr Row kRows[] = {
+    {"aten::linalg_inv", Inverse},
+    {"aten::inverse", Inverse},
+    {"aten::linalg_inv_ex", Inverse, OpId::kSolve, 1},
+    {"aten::linalg_solve", Solve},
+    {"aten::linalg_solve_ex", Solve, OpId::kSolve, 1},
+    {"aten::linalg_solve_triangular", Solve},
+    {"aten::linalg_det", Determinant},
+    {"aten::det", Determinant},
+    {"aten::linalg_slogdet", Determinant, OpId::kDet, 1},
+    {"aten::slogdet", Determinant, OpId::kDet, 1},
+    {"aten::logdet", Determinant, OpId::kDet, 2},
+    {"aten::linalg_cholesky", Cholesky},
+    {"aten::cholesky", Cholesky},
+    {"aten::linalg_cholesky_ex", Cholesky, OpId::kCholesky, 1},
+    {"aten::cholesky_solve", CholeskySolve},
+    {"aten::linalg_qr", Qr},
+    {"aten::linalg_eigh", Eigh},
+    {"aten::linalg_eigvalsh", Eigh, OpId::kEigh, 1},
+    {"aten::linalg_svd", Svd},
+    {"aten::linalg_svdvals", Svd, OpId::kSvd, 1},
     {"aten::einsum", Einsum},
     {"aten::outer", Outer},
     {"aten::ger", Outer},

@@ -38,8 +38,8 @@ void Add(OpBuilder& b) {
   if (t == DType::kBool && b.row().ir == OpId::kAdd) {
     return b.Return(b.Binary(OpId::kLogicalOr, self, other));
   }
-  other = Scaled(b, other, "alpha");
   if (b.row().param != 0) std::swap(self, other);
+  other = Scaled(b, other, "alpha");
   b.Return(b.Binary(b.row().ir, self, other));
 }
 
@@ -122,10 +122,21 @@ void FloatBinary(OpBuilder& b) {
   b.Return(b.Binary(b.row().ir, self, other));
 }
 
-void Copysign(OpBuilder& b) {
-  const auto [self, other] = Operands(b, b.FloatType({"self", "other"}));
-  Value* magnitude = b.Unary(OpId::kAbs, self);
-  b.Return(b.Where(SignBit(b, other), b.Unary(OpId::kNeg, magnitude), magnitude));
+// The least common multiple: |a / gcd * b|, 0 for 0.
+void Lcm(OpBuilder& b) {
+  const auto [self, other] = Operands(b, b.ResultType({"self", "other"}));
+  Value* gcd = b.Binary(OpId::kGcd, self, other);
+  Value* divisor = b.Binary(OpId::kMaximum, gcd, b.ScalarLike(gcd, 1));
+  Value* product = b.Binary(OpId::kMul, b.Binary(OpId::kDiv, self, divisor), other);
+  b.Return(IsUnsignedInt(product->dtype()) ? product : b.Unary(OpId::kAbs, product));
+}
+
+void ResultTypeOf(OpBuilder& b) {
+  const DType t = b.HasArg("tensor")    ? b.ResultType({"tensor", "other"})
+                  : b.HasArg("tensor1") ? b.ResultType({"tensor1", "tensor2"})
+                  : b.HasArg("scalar")  ? b.ResultType({"scalar", "tensor"})
+                                        : b.ResultType({"scalar1", "scalar2"});
+  b.Return(IValue::Int(ScalarTypeOfDType(t)));
 }
 
 // fmax, fmin: a NaN yields to a number.
@@ -177,9 +188,7 @@ void Heaviside(OpBuilder& b) {
   const auto [x, values] = Operands(b, t, "self", "values");
   Value* zero = b.ScalarLike(x, 0);
   Value* step = b.Cast(b.Binary(OpId::kGreater, x, zero), t);
-  Value* y = b.Where(b.Binary(OpId::kEqual, x, zero), values, step);
-  if (IsFloat(t)) y = b.Where(b.Unary(OpId::kIsNan, x), x, y);
-  b.Return(y);
+  b.Return(b.Where(b.Binary(OpId::kEqual, x, zero), values, step));  // 0 for NaN.
 }
 
 // --- three operands ------------------------------------------------------------------------------
@@ -321,7 +330,11 @@ constexpr Row kRows[] = {
     {"aten::atan2", FloatBinary, OpId::kAtan2},
     {"aten::arctan2", FloatBinary, OpId::kAtan2},
     {"aten::hypot", FloatBinary, OpId::kHypot},
-    {"aten::copysign", Copysign},
+    {"aten::copysign", FloatBinary, OpId::kCopySign},
+    {"aten::nextafter", FloatBinary, OpId::kNextAfter},
+    {"aten::gcd", Multiply, OpId::kGcd},
+    {"aten::lcm", Lcm},
+    {"aten::result_type", ResultTypeOf},
     {"aten::logaddexp", LogAddExp},
     {"aten::logaddexp2", LogAddExp, OpId::kIdentity, 1},
     {"aten::xlogy", XLogY},

@@ -360,6 +360,20 @@ void DiagonalScatter(OpBuilder& b) {
   b.Return(WriteDiagonal(b, x, b.Cast(b.Tensor("src"), x->dtype())));
 }
 
+// fill_diagonal_ of a matrix; `wrap` goes on below tall ones.
+void FillDiagonal(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  if (x->rank() != 2 || b.Bool("wrap")) {
+    return b.Unsupported("fill_diagonal_ of more than two axes, or with wrap");
+  }
+  const int64_t n = std::min(b.StaticDim(x, 0), b.StaticDim(x, 1));
+  Value* value = b.Operand("fill_value", x->dtype());
+  if (!b.ok()) return;
+  Value* y = b.Call("aten::diagonal_scatter", {b.Wrap(x), b.Wrap(b.Expand(value, {n}))});
+  b.WriteArg("self", y);
+  b.Return(b.Arg("self"));
+}
+
 // Sliding windows along an axis, as a new last axis.
 void Unfold(OpBuilder& b) {
   Value* x = b.Tensor("self");
@@ -436,6 +450,7 @@ constexpr Row kRows[] = {
     {"aten::linalg_diagonal", DiagonalView, OpId::kIdentity, 0, true, WriteDiagonal},
     {"aten::diagonal_copy", DiagonalView},
     {"aten::diagonal_scatter", DiagonalScatter},
+    {"aten::fill_diagonal_", FillDiagonal},
     {"aten::unfold", Unfold, OpId::kIdentity, 0, true},
     {"aten::unfold_copy", Unfold},
     {"aten::as_strided", AsStrided, OpId::kIdentity, 0, true},

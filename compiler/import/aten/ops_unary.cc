@@ -107,6 +107,27 @@ void Entr(OpBuilder& b) {
   b.Return(b.Where(b.Binary(OpId::kLess, x, zero), b.ScalarLike(x, -INFINITY), y));
 }
 
+// The normal distribution's integral: erfc(-x / sqrt 2) / 2.
+void NormalIntegral(OpBuilder& b) {
+  Value* x = FloatSelf(b);
+  Value* scaled = b.Binary(OpId::kMul, x, b.ScalarLike(x, -std::numbers::sqrt2 / 2));
+  b.Return(b.Binary(OpId::kMul, b.Unary(OpId::kErfc, scaled), b.ScalarLike(x, 0.5)));
+}
+
+// The logarithm of the multivariate gamma function (Anderson, 1958, section 7.2).
+void MultivariateLogGamma(OpBuilder& b) {
+  Value* x = FloatSelf(b);
+  const int64_t p = b.Int("p");
+  if (b.ok() && (p < 1 || p > 1000)) b.Invalid("mvlgamma of a bad order");
+  if (!b.ok()) return;
+  Value* sum = b.ScalarLike(x, static_cast<double>(p * (p - 1)) / 4 * std::log(std::numbers::pi));
+  for (int64_t i = 0; i < p; ++i) {
+    Value* shifted = b.Binary(OpId::kSub, x, b.ScalarLike(x, static_cast<double>(i) / 2));
+    sum = b.Binary(OpId::kAdd, sum, b.Unary(OpId::kLGamma, shifted));
+  }
+  b.Return(sum);
+}
+
 // --- tests ---------------------------------------------------------------------------------------
 
 Value* Constantly(OpBuilder& b, const Value* x, bool value) {
@@ -248,6 +269,9 @@ constexpr Row kRows[] = {
     {"aten::logit", Logit},
     {"aten::special_logit", Logit},
     {"aten::special_entr", Entr},
+    {"aten::special_ndtr", NormalIntegral},
+    {"aten::mvlgamma", MultivariateLogGamma},
+    {"aten::special_multigammaln", MultivariateLogGamma},
     {"aten::deg2rad", Angle},
     {"aten::rad2deg", Angle, OpId::kIdentity, 1},
     {"aten::relu", Unary, OpId::kRelu},

@@ -47,6 +47,10 @@ void View(OpBuilder& b) {
   b.Return(b.Reshape(x, std::move(shape)));
 }
 
+void ViewOfBits(OpBuilder& b) {
+  b.Unsupported("a view of the same bytes under another dtype; convert with to()");
+}
+
 void ViewAs(OpBuilder& b) {
   Value* x = b.Tensor("self");
   b.is_copy = b.row().param != 0 && !b.Arg("self").variable()->contiguous;
@@ -239,6 +243,7 @@ void Alias(OpBuilder& b) {
 
 constexpr Row kRows[] = {
     {"aten::view", View, OpId::kIdentity, 0, true, WriteReshaped},
+    {"aten::view.dtype", ViewOfBits},
     {"aten::_unsafe_view", View},
     {"aten::view_copy", View},
     {"aten::reshape", View, OpId::kIdentity, 1, true, WriteReshaped},
