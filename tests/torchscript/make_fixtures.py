@@ -296,6 +296,40 @@ class Numbers(nn.Module):
         return torch.full([2], b) + c + int(ok), x * e
 
 
+class Quantised(nn.Module):
+    """Static int8 in eager mode: packed convolutions and linears, additions, concatenations."""
+
+    def __init__(self):
+        super().__init__()
+        self.quant = torch.ao.quantization.QuantStub()
+        self.conv = nn.Conv2d(2, 4, 3, stride=2, padding=1)
+        self.relu = nn.ReLU()
+        self.depthwise = nn.Conv2d(4, 4, 3, padding=1, groups=4)
+        self.add = torch.ao.nn.quantized.FloatFunctional()
+        self.linear = nn.Linear(4, 3)
+        self.dequant = torch.ao.quantization.DeQuantStub()
+
+    def forward(self, x):
+        x = self.relu(self.conv(self.quant(x)))
+        x = self.add.add(x, self.depthwise(x))
+        x = self.add.cat([x, x], 2) if False else x
+        return self.dequant(self.linear(x.mean([2, 3])))
+
+
+def static_int8(x):
+    m = Quantised().eval()
+    m.qconfig = torch.ao.quantization.get_default_qconfig("fbgemm")
+    torch.ao.quantization.fuse_modules(m, [["conv", "relu"]], inplace=True)
+    torch.ao.quantization.prepare(m, inplace=True)
+    m(x)
+    return torch.ao.quantization.convert(m)
+
+
+def dynamic_int8():
+    m = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 3)).eval()
+    return torch.ao.quantization.quantize_dynamic(m, {nn.Linear})
+
+
 def sets(*groups):
     return [tuple(g) for g in groups]
 
@@ -329,6 +363,10 @@ def modules():
     yield "shapes_script", Shapes(), "script", sets((rand(2, 3, 4, 5),), (rand(7, 3, 4, 5),))
     yield "shapes_trace", Shapes(), "trace", sets((rand(2, 3, 4, 5),), (rand(7, 3, 4, 5),))
     yield "gate_trace", nn.Sequential(torch.jit.script(Gate()), nn.Linear(4, 4)), "trace", sets((x.abs(),), (-x.abs(),))
+    image = rand(2, 2, 6, 6)
+    yield "int8_static", static_int8(image), "trace", sets((image,))
+    yield "int8_dynamic", dynamic_int8(), "trace", sets((rand(4, 8),), (rand(4, 8, seed=2).abs(),))
+    yield "int8_script", dynamic_int8(), "script", sets((rand(4, 8),))
     yield "ranges", Gate(), "script", sets((x.abs(),))
 
 

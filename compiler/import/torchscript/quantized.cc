@@ -362,7 +362,58 @@ Result LinearUnpack(const Call& c) {
   return IValue::TupleOf(object->state.items());
 }
 
+// Packed parameters made by the model's own code: in the newest form that files have.
+Result LinearPrepack(const Call& c) {
+  FLOE_TRY_ASSIGN(IValue weight, c.At(0));
+  return IValue::Of(std::make_shared<NativeObject>(
+      "LinearPackedParams", IValue::TupleOf({weight, c.Has(1) ? c.args[1] : IValue()})));
+}
+
+template <bool kTransposed>
+Result ConvPrepack(const Call& c) {
+  // weight, bias, stride, padding, [output padding of transposed ones,] dilation, groups
+  constexpr size_t kDilation = kTransposed ? 5 : 4;
+  FLOE_TRY_ASSIGN(IValue stride, c.At(2));
+  FLOE_TRY_ASSIGN(IValue padding, c.At(3));
+  FLOE_TRY_ASSIGN(IValue dilation, c.At(kDilation));
+  FLOE_TRY_ASSIGN(IValue groups, c.At(kDilation + 1));
+  if (!stride.is_sequence() || !padding.is_sequence() || !dilation.is_sequence()) {
+    return UnknownForm("a packed convolution without lists");
+  }
+  const size_t n = stride.items().size();
+  std::vector<IValue> numbers;
+  numbers.push_back(IValue::Int(static_cast<int64_t>(n)));
+  for (const IValue& list : {stride, padding, dilation}) {
+    if (list.items().size() != n) return UnknownForm("a packed convolution of an unknown rank");
+    numbers.insert(numbers.end(), list.items().begin(), list.items().end());
+  }
+  for (size_t i = 0; i < n; ++i) {
+    const bool given = kTransposed && c.args[4].is_sequence() && i < c.args[4].items().size();
+    numbers.push_back(given ? c.args[4].items()[i] : IValue::Int(0));
+  }
+  numbers.push_back(groups);
+  numbers.push_back(IValue::Int(kTransposed ? 1 : 0));
+  std::vector<IValue> state;
+  state.push_back(IValue::Int(3));
+  state.push_back(IValue::ListOf(std::move(numbers), Kind::kInt));
+  std::vector<IValue> tensors;
+  tensors.emplace_back();
+  tensors.push_back(c.args[0]);
+  tensors.push_back(c.args[1]);
+  state.push_back(IValue::ListOf(std::move(tensors)));
+  return IValue::Of(
+      std::make_shared<NativeObject>("ConvPackedParams", IValue::TupleOf(std::move(state))));
+}
+
 constexpr QuantizedOp kOps[] = {
+    {"quantized::linear_prepack", LinearPrepack},
+    {"quantized::linear_prepack_fp16", LinearPrepack},
+    {"quantized::conv1d_prepack", ConvPrepack<false>},
+    {"quantized::conv2d_prepack", ConvPrepack<false>},
+    {"quantized::conv3d_prepack", ConvPrepack<false>},
+    {"quantized::conv_transpose1d_prepack", ConvPrepack<true>},
+    {"quantized::conv_transpose2d_prepack", ConvPrepack<true>},
+    {"quantized::conv_transpose3d_prepack", ConvPrepack<true>},
     {"quantized::linear", Linear<false>},
     {"quantized::linear_relu", Linear<true>},
     {"quantized::linear_dynamic", LinearDynamic<false>},
