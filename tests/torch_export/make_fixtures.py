@@ -109,6 +109,28 @@ class Wrapped(nn.Module):
         return z + x
 
 
+class Autocast(nn.Module):
+    """A region in bf16: its graph holds no casts."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = torch.relu(self.fc(x))
+            z = torch.softmax(y, -1) @ x.t()
+        return y.float(), z.float()
+
+
+class Mapped(nn.Module):
+    """A map over the first axis, with a closure."""
+
+    def forward(self, x, y):
+        from torch._higher_order_ops.map import map as torch_map
+        return torch_map(lambda row, other: row.sin() + other, x, y)
+
+
 class Gate(nn.Module):
     """A branch on data."""
 
@@ -160,6 +182,8 @@ def models():
         "shapes": (Shapes(), (torch.randn(3, 4, 6),), {}, {"x": {0: n, 1: 2 * half}}, (torch.randn(2, 10, 6),)),
         "gate": (Gate(), (torch.full((2, 3), 0.5),), {}, None, (torch.full((2, 3), -0.5),)),
         "wrapped": (Wrapped(), (torch.randn(2, 4),), {}, {"x": {0: t}}, (torch.randn(9, 4),)),
+        "autocast": (Autocast(), (torch.randn(2, 4),), {}, None, None),
+        "mapped": (Mapped(), (torch.randn(3, 2), torch.randn(2)), {}, None, None),
         "loop": (Loop(), (torch.randn(2, 3),), {}, None, (torch.randn(2, 3),)),
         "scan": (Scan(), (torch.randn(4, 3),), {}, None, None),
     }

@@ -38,6 +38,7 @@ class Pt2File {
   // Names the storage that holds a weight: equal for weights that share memory. Empty if unknown.
   std::string StorageOf(const std::string& name, bool constant) const;
 
+  bool has_sample_inputs() const { return !sample_inputs_.empty(); }
   // The tensors of the example inputs, positional ones first, then keyword ones in the file's
   // order, nested containers flattened as a pytree; empty if the file has none. Leaves that are no
   // tensors are tensors of kNone.

@@ -625,6 +625,7 @@ void ReadProgram(Reader& r, const Json& root, Program* program) {
     });
   }
   if (const Json* guards = r.Find(root, "guards_code")) {
+    program->has_guards = true;
     r.ForEach(*guards, [&](const Json& g) { program->guards_code.push_back(r.String(g)); });
   }
   const Json* calls = r.Find(module, "module_call_graph");

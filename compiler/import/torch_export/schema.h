@@ -138,6 +138,7 @@ struct Program {
   std::vector<InputSpec> input_specs;
   std::vector<OutputSpec> output_specs;
   std::map<std::string, RangeConstraint> range_constraints;
+  bool has_guards = false;  // Files before schema 8.9 say nothing of guards.
   std::vector<std::string> guards_code;
   // The structure of arguments and result as pytrees' JSON, and the names of positional arguments;
   // may be empty.

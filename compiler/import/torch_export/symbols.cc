@@ -94,14 +94,53 @@ absl::Status Symbols::ApplyShape(const TensorInput& input, const std::vector<Dim
   return absl::OkStatus();
 }
 
+namespace {
+
+// a * symbol + b with a > 0.
+struct Line {
+  int64_t a = 0;
+  int64_t b = 0;
+};
+
+std::optional<Line> LineOf(const std::string& text, const std::string& symbol) {
+  const absl::StatusOr<SymExpr> e = ParseSymExpr(text);
+  if (!e.ok()) return std::nullopt;
+  const std::vector<ir::Symbol> symbols = {{symbol, 0, INT64_MAX, 1}};
+  const auto lookup = [&](const std::string& name) {
+    return name == symbol ? std::optional<ir::Dim>(ir::Dim::OfSymbol(0)) : std::nullopt;
+  };
+  const absl::StatusOr<ir::Dim> dim = ToDim(*e, lookup, symbols);
+  if (!dim.ok() || dim->terms().size() != 1 || dim->terms()[0].second <= 0) return std::nullopt;
+  return Line{dim->terms()[0].second, dim->constant()};
+}
+
+}  // namespace
+
+// The exporter takes every symbol to be at least 2, also where a size is 2 * s and may be 2. What a
+// graph needs of s itself is among the guards, so the size's own bounds count where there are any.
+void Symbols::ReadRange(const std::string& symbol, int64_t* least,
+                        std::optional<int64_t>* most) const {
+  *least = 0;
+  if (const auto it = program_.range_constraints.find(symbol);
+      it != program_.range_constraints.end()) {
+    *least = std::max<int64_t>(0, it->second.min.value_or(0));
+    *most = it->second.max;
+  }
+  if (!program_.has_guards || *least != 2) return;
+  for (const auto& [text, range] : program_.range_constraints) {
+    const std::optional<Line> line = text == symbol ? std::nullopt : LineOf(text, symbol);
+    int64_t rest;
+    if (!line || !range.min || __builtin_sub_overflow(*range.min, line->b, &rest) || rest < 0) {
+      continue;
+    }
+    *least = std::min(*least, rest / line->a + (rest % line->a != 0 ? 1 : 0));
+  }
+}
+
 absl::Status Symbols::MakeSymbol(const std::string& symbol, Symbol& s, std::string* unbounded) {
   int64_t least = 0;
   std::optional<int64_t> most;
-  if (const auto it = program_.range_constraints.find(symbol);
-      it != program_.range_constraints.end()) {
-    least = std::max<int64_t>(0, it->second.min.value_or(0));
-    most = it->second.max;
-  }
+  ReadRange(symbol, &least, &most);
   DimBounds bounds{least, most.value_or(-1), 1};
   auto given = options_.dims.find(s.name);
   if (given == options_.dims.end()) given = options_.dims.find(symbol);

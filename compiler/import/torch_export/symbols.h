@@ -61,6 +61,7 @@ class Symbols {
   absl::Status Collect(const std::vector<TensorInput>& inputs);
   absl::Status ApplyShape(const TensorInput& input, const std::vector<DimSpec>& shape);
   absl::Status ApplyAxis(const TensorInput& input, size_t axis, const DimSpec& spec);
+  void ReadRange(const std::string& symbol, int64_t* least, std::optional<int64_t>* most) const;
   absl::Status MakeSymbol(const std::string& symbol, Symbol& s, std::string* unbounded);
   absl::Status CheckOptionsUsed(const std::vector<TensorInput>& inputs) const;
   absl::Status EmitGuard(const std::string& text, const SymbolDims& lookup,
