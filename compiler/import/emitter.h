@@ -96,7 +96,7 @@ class Emitter {
   ir::Value* Scalar(DType dtype, double v);  // Rank 0.
   ir::Value* ScalarLike(const ir::Value* x, double v) { return Scalar(x->dtype(), v); }
   ir::Value* IntVector(const std::vector<int64_t>& v);  // i64.
-  // An i64 scalar with the value of `d`, computed from an input's shape if `d` is symbolic.
+  // An i64 scalar with the value of `d`.
   ir::Value* DimValue(const ir::Dim& d);
 
  protected:

@@ -76,9 +76,8 @@ BodyBuilder::BodyBuilder(const Graph& outer, std::string name)
 }
 
 Value* BodyBuilder::AddParam(std::string name, DType dtype, Shape shape) {
-  assert(captures_.empty());
-  ++params_;
-  return graph_->AddInput(std::move(name), dtype, std::move(shape));
+  params_.push_back(graph_->AddInput(std::move(name), dtype, std::move(shape)));
+  return params_.back();
 }
 
 Value* BodyBuilder::Capture(Value* outer_value) {
@@ -138,6 +137,9 @@ absl::StatusOr<Node*> AddLoop(Graph& graph, LoopOperands operands, BodyBuilder b
   inputs.insert(inputs.end(), body.captures_.begin(), body.captures_.end());
   Node* node = graph.AddNode(OpId::kLoop, std::move(inputs), std::move(output_names),
                              std::move(provenance), before);
+  std::vector<Value*> order = body.params_;
+  for (Value* v : body.captures_) order.push_back(body.Capture(v));
+  body.graph_->SetInputOrder(std::move(order));
   node->attrs["carried"] = static_cast<int64_t>(operands.carried.size());
   node->attrs["max_trips"] = operands.max_trips;
   node->bodies.push_back(std::move(body.graph_));

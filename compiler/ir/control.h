@@ -66,7 +66,7 @@ class BodyBuilder {
   BodyBuilder(const Graph& outer, std::string name);
 
   Graph& graph() { return *graph_; }
-  // A loop's iteration or carried value, in order. REQUIRES: nothing was captured yet.
+  // A loop's iteration and carried values, in this order.
   Value* AddParam(std::string name, DType dtype, Shape shape);
   // What stands for a value of `outer` in the body. The same value gives the same answer.
   Value* Capture(Value* outer_value);
@@ -81,7 +81,7 @@ class BodyBuilder {
 
   const Graph* outer_;
   std::unique_ptr<Graph> graph_;
-  size_t params_ = 0;
+  std::vector<Value*> params_;
   std::vector<Value*> captures_;
   std::map<const Value*, Value*> inside_;  // Only looked up.
 };

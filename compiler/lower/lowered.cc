@@ -85,22 +85,33 @@ TensorInfo LoweredProgram::InfoAt(ValueId id, const std::vector<int64_t>& symbol
 }
 
 ValueId LoweredProgram::AddConstant(std::string_view name, const ir::Tensor& tensor, bool index) {
+  const auto section =
+      static_cast<uint32_t>(index ? SectionKind::kIndices : SectionKind::kConstants);
+  ValueId& id = constants_[{tensor.data(), tensor.dims(), section, tensor.dtype(), LayoutId::kDense,
+                            1, /*transposed=*/false}];
+  if (id != 0) return id - 1;
   const ir::Shape shape(tensor.dims().begin(), tensor.dims().end());
-  const ValueId id = AddValue(name, tensor.dtype(), shape);
-  values_[id].storage = static_cast<uint8_t>(index ? Storage::kIndex : Storage::kConstant);
-  values_[id].link = static_cast<uint32_t>(index ? SectionKind::kIndices : SectionKind::kConstants);
-  pending_.push_back({id, tensor, false});
-  return id;
+  const ValueId made = AddValue(name, tensor.dtype(), shape);
+  id = made + 1;
+  values_[made].storage = static_cast<uint8_t>(index ? Storage::kIndex : Storage::kConstant);
+  values_[made].link = section;
+  pending_.push_back({made, tensor});
+  return made;
 }
 
 ValueId LoweredProgram::AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
                                   const std::vector<int64_t>& dims, int groups, bool transposed) {
-  const ValueId id = AddValue(name, DType::kF32, ir::Shape(dims.begin(), dims.end()), layout);
-  values_[id].storage = static_cast<uint8_t>(Storage::kConstant);
-  values_[id].link = static_cast<uint32_t>(SectionKind::kPackedWeights);
-  values_[id].groups = groups;
-  pending_.push_back({id, tensor, transposed});
-  return id;
+  const auto section = static_cast<uint32_t>(SectionKind::kPackedWeights);
+  ValueId& id =
+      constants_[{tensor.data(), dims, section, tensor.dtype(), layout, groups, transposed}];
+  if (id != 0) return id - 1;
+  const ValueId made = AddValue(name, DType::kF32, ir::Shape(dims.begin(), dims.end()), layout);
+  id = made + 1;
+  values_[made].storage = static_cast<uint8_t>(Storage::kConstant);
+  values_[made].link = section;
+  values_[made].groups = groups;
+  pending_.push_back({made, tensor, transposed});
+  return made;
 }
 
 ValueId LoweredProgram::AddAlias(std::string_view name, ValueId of, const ir::Shape& shape) {
@@ -273,6 +284,7 @@ void LoweredProgram::LayOutConstants() {
     c.source = ir::Tensor();  // Let go of the weights as soon as they are packed.
   }
   pending_.clear();
+  constants_.clear();  // What they point to may be gone.
   debug_map_ = DebugMap();
 }
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -133,6 +134,12 @@ class LoweredProgram {
     std::vector<ValueId> results;
   };
 
+  // What makes two constants one: the bytes, which pending_ keeps alive, and how they are stored.
+  // Bodies of control flow have constants of their own, which share bytes.
+  // Data, dims, section, dtype, layout, groups, transposed.
+  using ConstantKey =
+      std::tuple<const void*, std::vector<int64_t>, uint32_t, DType, LayoutId, int, bool>;
+
   std::string DebugMap() const;
   void NumberBlocks();
   uint32_t SectionOf(const PendingConstant& c) const;
@@ -164,6 +171,7 @@ class LoweredProgram {
   std::vector<uint8_t> strings_;
   std::map<std::string, uint32_t, std::less<>> string_index_;
   std::vector<PendingConstant> pending_;
+  std::map<ConstantKey, ValueId> constants_;  // The value's number + 1.
   AlignedBytes sections_[kSectionKinds];
   std::vector<uint8_t> golden_bytes_;
   std::string debug_map_;

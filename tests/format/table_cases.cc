@@ -1,6 +1,7 @@
 // Damage to symbols, dims, values, names and goldens.
 #include <limits>
 
+#include "format/limits.h"
 #include "tests/format/damage.h"
 
 namespace floe::testing {
@@ -20,6 +21,12 @@ std::vector<ProgramCase> TableCases() {
         CASE("state_name", kStringRange, d->states[0].name = kFar),
         CASE("method_name", kStringRange, d->methods[0].name = kFar),
         CASE("instruction_name", kStringRange, d->instructions[0].name = kFar),
+        CASE("check_message", kStringRange, d->instructions[0].kernel = kKernelCheck;
+             d->instructions[0].attr_count = 1; d->instructions[0].first_attr = 0;
+             d->attrs[0] = kFar),
+        CASE("check_message_negative", kStringRange, d->instructions[0].kernel = kKernelCheck;
+             d->instructions[0].attr_count = 1; d->instructions[0].first_attr = 0;
+             d->attrs[0] = -1),
         CASE("symbol_min_above_max", kSymbolRange, d->symbols[0].min = 9),
         CASE("symbol_negative", kSymbolRange, d->symbols[0].min = -1),
         CASE("symbol_huge", kSymbolRange, d->symbols[0].max = INT64_MAX),

@@ -97,6 +97,15 @@ KernelCase MatMul() {
   return c;
 }
 
+KernelCase Check() {
+  KernelCase c;
+  c.kernel = KernelId::kCheck;
+  c.inputs = {Dense({4, 5})};
+  c.inputs[0].dtype = DType::kBool;
+  c.attrs = {0};
+  return c;
+}
+
 struct Refusal {
   std::string what;
   KernelCase (*base)();
@@ -137,6 +146,18 @@ std::vector<Refusal> Refusals() {
        Rule::kInstructionCode},
       {"gemm: register out of range", Gemm, [](C c) { c->code[1].b = 16; }, Rule::kInstructionCode},
       {"gemm: register not written", Gemm, [](C c) { c->code[1].b = 2; }, Rule::kInstructionCode},
+      {"check: an output", Check, [](C c) { c->outputs = c->inputs; }, Rule::kInstructionArity},
+      {"check: two conditions", Check, [](C c) { c->inputs.push_back(c->inputs[0]); },
+       Rule::kInstructionArity},
+      {"check: no message", Check, [](C c) { c->attrs.clear(); }, Rule::kInstructionAttr},
+      {"check: a number", Check, [](C c) { c->inputs[0].dtype = DType::kU8; },
+       Rule::kInstructionDType},
+      {"check: code", Check, [](C c) { c->code = {PwLoad(1, 0)}; }, Rule::kInstructionCode},
+      {"check: channels-last", Check,
+       [](C c) {
+         c->inputs[0] = ChannelsLast({1, 2, 3, 4});
+       },
+       Rule::kInstructionDType},
       {"conv: attribute missing", Conv, [](C c) { c->attrs.pop_back(); }, Rule::kInstructionAttr},
       {"conv: groups", Conv, [](C c) { c->attrs[0] = 1; }, Rule::kInstructionAttr},
       {"conv: no groups", Conv, [](C c) { c->attrs[0] = 0; }, Rule::kInstructionAttr},

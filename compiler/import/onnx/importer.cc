@@ -5,6 +5,7 @@
 #include <queue>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
 #include "compiler/ir/status_macros.h"
 #include "format/tensor_info.h"
@@ -131,6 +132,7 @@ Importer::Importer(std::shared_ptr<ModelFile> file, const ImportOptions& options
     : file_(std::move(file)),
       options_(options),
       graph_(std::make_unique<ir::Graph>()),
+      current_(graph_.get()),
       nodes_left_(options.max_nodes) {}
 
 absl::Status Importer::Run() {
@@ -414,23 +416,27 @@ void Importer::Refuse(const NodeProto& node, int64_t opset, const std::string& r
 absl::StatusOr<Scope::Entry> Importer::Lookup(const std::string& name, const NodeProto& user,
                                               Scope& scope) {
   if (name.empty()) return Scope::Entry{Kind::kAbsent, nullptr, 0};
-  for (Scope* s = &scope; s != nullptr; s = s->outer) {
-    const auto it = s->names.find(name);
-    if (it == s->names.end()) continue;
-    Scope::Entry& entry = it->second;
-    if (entry.kind != Kind::kInitializer) return entry;
-    absl::StatusOr<ir::Tensor> tensor = file_->ToTensor(file_->initializers()[entry.initializer]);
-    if (tensor.ok()) {
-      entry = {Kind::kValue, graph_->AddConstant(name, *std::move(tensor)), 0};
-    } else {
-      if (!absl::IsUnimplemented(tensor.status())) return tensor.status();
-      Refuse(user, 0, std::string(tensor.status().message()), scope);
-      entry = {Kind::kUnknown, nullptr, 0};
+  const auto it = scope.names.find(name);
+  if (it == scope.names.end()) {
+    if (scope.outer == nullptr) {
+      return absl::InvalidArgumentError(absl::StrFormat("'%s%s' reads '%s', which nothing defines",
+                                                        scope.prefix, NodeName(user), name));
     }
+    FLOE_TRY_ASSIGN(Scope::Entry entry, Lookup(name, user, *scope.outer));
+    if (scope.body != nullptr) entry.value = scope.body->Capture(entry.value);
     return entry;
   }
-  return absl::InvalidArgumentError(absl::StrFormat("'%s%s' reads '%s', which nothing defines",
-                                                    scope.prefix, NodeName(user), name));
+  Scope::Entry& entry = it->second;
+  if (entry.kind != Kind::kInitializer) return entry;
+  absl::StatusOr<ir::Tensor> tensor = file_->ToTensor(file_->initializers()[entry.initializer]);
+  if (tensor.ok()) {
+    entry = {Kind::kValue, graph_->AddConstant(name, *std::move(tensor)), 0};
+  } else {
+    if (!absl::IsUnimplemented(tensor.status())) return tensor.status();
+    Refuse(user, 0, std::string(tensor.status().message()), scope);
+    entry = {Kind::kUnknown, nullptr, 0};
+  }
+  return entry;
 }
 
 absl::Status Importer::Define(const std::string& name, ir::Value* value, const NodeProto& node,
@@ -549,6 +555,7 @@ absl::Status Importer::RunFunction(const NodeProto& call, const FunctionProto& f
   }
   Scope inner;
   inner.is_function = true;
+  inner.bodies = scope.bodies;
   inner.depth = scope.depth + 1;
   inner.prefix = scope.prefix + NodeName(call) + "/";
   inner.opsets =
@@ -574,26 +581,48 @@ absl::Status Importer::RunFunction(const NodeProto& call, const FunctionProto& f
   return absl::OkStatus();
 }
 
-absl::Status Importer::RunBranch(const GraphProto& branch, std::vector<ir::Value*>* results) {
+absl::Status Importer::RunBody(const GraphProto& body, ir::BodyBuilder* builder,
+                               const std::vector<ir::Value*>& params,
+                               std::vector<ir::Value*>* results) {
   Scope& scope = *scope_;
   if (scope.depth >= kMaxDepth) {
     return absl::InvalidArgumentError(
         absl::StrFormat("branches are nested over %d deep", kMaxDepth));
+  }
+  if (builder != nullptr && scope.bodies >= ir::kMaxBodyDepth) {
+    return absl::UnimplementedError(
+        absl::StrFormat("control flow is nested over %d deep", ir::kMaxBodyDepth));
+  }
+  if (static_cast<size_t>(body.input_size()) != params.size()) {
+    return absl::InvalidArgumentError(absl::StrFormat("the body takes %d inputs, but is given %d",
+                                                      body.input_size(), params.size()));
   }
   Scope inner;
   inner.outer = &scope;
   inner.opsets = scope.opsets;
   inner.prefix = scope.prefix;
   inner.attributes = scope.attributes;
+  inner.body = builder;
+  inner.bodies = scope.bodies + (builder == nullptr ? 0 : 1);
   inner.depth = scope.depth + 1;
-  for (const TensorProto& proto : branch.initializer()) {
-    FLOE_TRY_ASSIGN(ir::Tensor tensor, file_->ToTensor(proto));
-    inner.names[proto.name()] = {Kind::kValue, graph_->AddConstant(proto.name(), tensor), 0};
+  ir::Graph* const around = current_;
+  if (builder != nullptr) current_ = &builder->graph();
+  const auto restore = absl::MakeCleanup([&] {
+    current_ = around;
+    scope_ = &scope;
+  });
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Kind kind = params[i] == nullptr ? Kind::kUnknown : Kind::kValue;
+    inner.names[body.input(static_cast<int>(i)).name()] = {kind, params[i], 0};
   }
-  FLOE_TRY(RunNodes(branch.node(), inner));
+  for (const TensorProto& proto : body.initializer()) {
+    FLOE_TRY_ASSIGN(ir::Tensor tensor, file_->ToTensor(proto));
+    inner.names[proto.name()] = {Kind::kValue, current_->AddConstant(proto.name(), tensor), 0};
+  }
+  FLOE_TRY(RunNodes(body.node(), inner));
   NodeProto reader;
   reader.set_name("branch output");
-  for (const ValueInfoProto& output : branch.output()) {
+  for (const ValueInfoProto& output : body.output()) {
     FLOE_TRY_ASSIGN(Scope::Entry entry, Lookup(output.name(), reader, inner));
     results->push_back(entry.value);
   }

@@ -14,6 +14,7 @@
 #include "compiler/import/onnx/builder.h"
 #include "compiler/import/onnx/import.h"
 #include "compiler/import/onnx/model_file.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/graph.h"
 
 namespace floe::onnx {
@@ -46,6 +47,9 @@ struct Scope {
   // In a function: the call's attributes, resolved, by name.
   absl::flat_hash_map<std::string, const AttributeProto*> attributes;
   bool is_function = false;
+  // In the body of control flow that stays: what makes it. Values from around it are captured.
+  ir::BodyBuilder* body = nullptr;
+  uint32_t bodies = 0;  // Around this scope.
   int depth = 0;
 };
 
@@ -60,14 +64,17 @@ class Importer {
   const std::map<std::string, int64_t>& op_counts() const { return op_counts_; }
 
   // --- for NodeBuilder ---
-  ir::Graph& graph() { return *graph_; }
-  const ir::Graph& graph() const { return *graph_; }
+  // The graph, or the body that is being read.
+  ir::Graph& graph() { return *current_; }
+  const ir::Graph& graph() const { return *current_; }
   ModelFile& file() { return *file_; }
   const std::string& prefix() const { return scope_->prefix; }
   // What an attribute stands for: itself, or the call's in a function; null if the call has none.
   const AttributeProto* Resolve(const AttributeProto& attribute) const;
-  // Imports a branch in the current scope; null entries of *results stand for unknown values.
-  absl::Status RunBranch(const GraphProto& branch, std::vector<ir::Value*>* results);
+  // Imports a body: its nodes go into `builder`'s graph or, if that is null, into the current one.
+  // `params` stand for its inputs. Null entries of *results stand for unknown values.
+  absl::Status RunBody(const GraphProto& body, ir::BodyBuilder* builder,
+                       const std::vector<ir::Value*>& params, std::vector<ir::Value*>* results);
 
  private:
   absl::Status ReadOpsets();
@@ -94,6 +101,7 @@ class Importer {
   const std::shared_ptr<ModelFile> file_;
   const ImportOptions& options_;
   std::unique_ptr<ir::Graph> graph_;
+  ir::Graph* current_ = nullptr;
   Opsets opsets_;
   std::map<std::string, Opsets> function_opsets_;  // By function key.
   absl::flat_hash_map<std::string, const FunctionProto*> functions_;
