@@ -6,8 +6,9 @@
 //   simd.h                         the vector type of the ISA that the file is compiled for
 //   cpuid.h                        what this machine has
 //
-// Rules of ISA files, which tests/kernels checks with nm: everything but Prepare<Family> and
-// Run<Family> is in an unnamed namespace inside floe::cpu::<isa> (FLOE_ISA), and no function of a
+// Rules of ISA files, which tests/kernels checks with nm: everything but Prepare<Family>,
+// Run<Family> and what families of an ISA share (gemm/tile_args.h, pointwise/tile_vm.h) is in an
+// unnamed namespace inside floe::cpu::<isa> (FLOE_ISA), and no function of a
 // header that other files share may be emitted (no std templates but what always inlines). A weak
 // symbol of an AVX-512 file could be the copy that the linker keeps for an SSE2 machine.
 #ifndef FLOE_BACKENDS_CPU_TABLES_H_
