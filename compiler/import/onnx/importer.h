@@ -53,6 +53,9 @@ struct Scope {
   int depth = 0;
 };
 
+// An error with the name and op of the node that it is about.
+absl::Status At(const absl::Status& status, const NodeProto& node, const Scope& scope);
+
 class Importer {
  public:
   Importer(std::shared_ptr<ModelFile> file, const ImportOptions& options);

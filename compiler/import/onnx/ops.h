@@ -15,6 +15,7 @@ inline constexpr char kMicrosoft[] = "com.microsoft";
 std::span<const Row> MathRows();       // ops_math.cc: arithmetic, comparison, activations.
 std::span<const Row> ReduceRows();     // ops_reduce.cc: reductions, scans, TopK, softmax.
 std::span<const Row> ShapeRows();      // ops_shape.cc: reshapes, slices, joins, constants.
+std::span<const Row> GenerateRows();   // ops_generate.cc: constants, ranges, triangles.
 std::span<const Row> IndexRows();      // ops_index.cc: gather, scatter, one-hot.
 std::span<const Row> NetworkRows();    // ops_nn.cc: products, convolutions, normalisations.
 std::span<const Row> PoolRows();       // ops_pool.cc: pooling, Col2Im.
@@ -22,6 +23,10 @@ std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
 std::span<const Row> ResizeRows();     // ops_resize.cc: Resize, Upsample, GridSample.
 std::span<const Row> AttentionRows();  // ops_attention.cc: Attention, RotaryEmbedding.
 std::span<const Row> ControlRows();    // ops_control.cc: If.
+
+// Numbers beyond this stand for "the end" in slices and are mistakes elsewhere; sums of a few that
+// are not do not overflow.
+inline constexpr int64_t kFar = int64_t{1} << 40;
 
 // The padding of a sliding window: `pads` or auto_pad, begins then ends.
 struct Window {

@@ -16,8 +16,8 @@ const Table& Rows() {
   static const Table* table = [] {
     auto* t = new Table;
     for (const auto rows :
-         {MathRows(), ReduceRows(), ShapeRows(), IndexRows(), NetworkRows(), PoolRows(),
-          RecurrentRows(), ResizeRows(), AttentionRows(), ControlRows()}) {
+         {MathRows(), ReduceRows(), ShapeRows(), GenerateRows(), IndexRows(), NetworkRows(),
+          PoolRows(), RecurrentRows(), ResizeRows(), AttentionRows(), ControlRows()}) {
       for (const Row& row : rows) (*t)[Key(row.domain, row.op_type)].push_back(&row);
     }
     return t;
