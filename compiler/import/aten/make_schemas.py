@@ -23,7 +23,9 @@ LEFT_OUT = re.compile(
 
 # Forms that an inference graph does hold, against the rules above.
 KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::_fused_rms_norm", "aten::cudnn_batch_norm",
-        "aten::_thnn_fused_lstm_cell", "aten::_thnn_fused_gru_cell"}
+        "aten::_thnn_fused_lstm_cell", "aten::_thnn_fused_gru_cell", "aten::ctc_loss", "aten::_ctc_loss",
+        "aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_cudnn_attention",
+        "aten::_scaled_dot_product_fused_attention_overrideable"}
 
 
 def main():

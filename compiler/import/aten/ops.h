@@ -27,6 +27,7 @@ std::span<const Row> ActivationRows();  // ops_activation.cc: activations, softm
 std::span<const Row> AttentionRows();   // ops_attention.cc
 std::span<const Row> ClassLossRows();   // ops_class_loss.cc: losses of classes.
 std::span<const Row> ConvRows();        // ops_conv.cc
+std::span<const Row> CtcRows();         // ops_ctc.cc: the CTC loss.
 std::span<const Row> DistanceRows();    // ops_distance.cc: norms of differences.
 std::span<const Row> EmbeddingRows();   // ops_embedding.cc
 std::span<const Row> ImageRows();       // ops_image.cc: sampling grids, shuffles, columns.

@@ -269,6 +269,10 @@ constexpr Row kRows[] = {
     {"aten::scaled_dot_product_attention", Attention},
     {"aten::_scaled_dot_product_attention_math", AttentionWithWeights},
     {"aten::_scaled_dot_product_flash_attention_for_cpu", AttentionWithSums},
+    {"aten::_scaled_dot_product_flash_attention", AttentionWithSums},
+    {"aten::_scaled_dot_product_efficient_attention", AttentionWithSums},
+    {"aten::_scaled_dot_product_cudnn_attention", AttentionWithSums},
+    {"aten::_scaled_dot_product_fused_attention_overrideable", AttentionWithSums},
     {"aten::_native_multi_head_attention", MultiHeadAttention},
     {"aten::_transformer_encoder_layer_fwd", TransformerEncoderLayer},
 };

@@ -9,11 +9,11 @@ namespace floe::aten {
 
 std::span<const std::span<const Row>> AllRows() {
   static const auto& kAll = *new std::array{
-      MathRows(),       UnaryRows(),     ViewRows(),      SliceRows(),  CreateRows(),
-      ArrangeRows(),    ReduceRows(),    IndexRows(),     OrderRows(),  LinalgRows(),
-      ActivationRows(), AttentionRows(), ClassLossRows(), LossRows(),   ConvRows(),
-      DistanceRows(),   EmbeddingRows(), ImageRows(),     LinearRows(), NormRows(),
-      PadRows(),        PoolRows(),      RecurrentRows(), ResizeRows(), ScalarRows()};
+      MathRows(),      UnaryRows(),     ViewRows(),  SliceRows(),  CreateRows(),   ArrangeRows(),
+      ReduceRows(),    IndexRows(),     OrderRows(), LinalgRows(), ScalarRows(),   ActivationRows(),
+      AttentionRows(), ClassLossRows(), ConvRows(),  CtcRows(),    DistanceRows(), EmbeddingRows(),
+      ImageRows(),     LinearRows(),    LossRows(),  NormRows(),   PadRows(),      PoolRows(),
+      RecurrentRows(), ResizeRows()};
   return kAll;
 }
 
