@@ -146,6 +146,7 @@ Rule RunCol2Im(const RunArgs& a) {
   Columns c;
   (void)MakeColumns(y, ReadColumns(&attrs, a.op), &c);
   const int64_t plane = Product(y.dims + 2, c.spatial), count = Count(y);
+  if (c.positions == 0) c.taps = 0;  // Nothing is added, however large the kernel is.
   WithCompute(y.dtype, [&](auto zero) {
     using C = decltype(zero);
     for (int64_t i = 0; i < count; ++i) {

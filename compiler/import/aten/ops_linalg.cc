@@ -174,6 +174,41 @@ void AddR(OpBuilder& b) {
   b.Return(b.Binary(OpId::kAdd, self, product));
 }
 
+Value* Transposed(OpBuilder& b, Value* x) { return SwapAxes(b, x, b.Rank(x) - 2, b.Rank(x) - 1); }
+
+// The rows of [variables, observations] around their means; a vector is one variable.
+Value* Centred(OpBuilder& b) {
+  Value* x = b.Operand("self", b.FloatType({"self"}));
+  if (b.ok() && (x->rank() < 1 || x->rank() > 2)) b.Unsupported("covariances of a scalar");
+  if (!b.ok()) return x;
+  if (x->rank() == 1) x = b.Unsqueeze(x, 0);
+  return b.Binary(OpId::kSub, x, b.Reduce(ReduceKind::kMean, x, {1}, true));
+}
+
+void Covariance(OpBuilder& b) {
+  const bool vector = b.Tensor("self")->rank() == 1;
+  if (b.Given("fweights") || b.Given("aweights")) return b.Unsupported("weighted covariances");
+  const auto correction = static_cast<double>(b.Int("correction", 1));
+  Value* x = Centred(b);
+  if (!b.ok()) return;
+  const DType t = x->dtype();
+  Value* count = b.Cast(b.DimValue(b.Dim(x, 1)), t);
+  Value* freedom = b.Binary(OpId::kMaximum, b.Binary(OpId::kSub, count, b.Scalar(t, correction)),
+                            b.Scalar(t, 0));
+  Value* y = b.Binary(OpId::kDiv, b.MatMul(x, Transposed(b, x)), freedom);
+  b.Return(vector ? b.Reshape(y, {}) : y);
+}
+
+void Correlation(OpBuilder& b) {
+  const bool vector = b.Tensor("self")->rank() == 1;
+  Value* x = Centred(b);
+  if (!b.ok()) return;
+  Value* unit = b.Binary(OpId::kDiv, x, b.Reduce(ReduceKind::kL2, x, {1}, true));
+  Value* y =
+      b.Emit(OpId::kClamp, {b.MatMul(unit, Transposed(b, unit))}, {{"min", -1.0}, {"max", 1.0}});
+  b.Return(vector ? b.Reshape(y, {}) : y);
+}
+
 // --- systems and factors -------------------------------------------------------------------------
 
 Value* Matrix(OpBuilder& b) { return b.Tensor(b.HasArg("A") ? "A" : "self"); }
@@ -295,7 +330,55 @@ void Svd(OpBuilder& b) {
   for (Value* v : y) b.Return(v);
 }
 
+// A tolerance, a number or a tensor of the batch's shape, beside [..., k]; null if none is given.
+Value* Tolerance(OpBuilder& b, const char* name, DType t) {
+  if (!b.Given(name)) return nullptr;
+  Value* v = b.Cast(b.AsTensor(b.Arg(name)), t);
+  return v->rank() == 0 ? v : b.Unsqueeze(v, b.Rank(v));
+}
+
+// The pseudo-inverse: singular values that are small beside the largest count as 0.
+void PseudoInverse(OpBuilder& b) {
+  Value* x = Matrix(b);
+  const std::vector<Value*> y = b.EmitMany(OpId::kSvd, {x}, 3);
+  if (!b.ok()) return;
+  const DType t = x->dtype();
+  Value* absolute = Tolerance(b, "atol", t);
+  Value* relative = Tolerance(b, b.HasArg("rcond") ? "rcond" : "rtol", t);
+  if (relative == nullptr && absolute == nullptr) {
+    const int64_t side = std::max(b.Max(b.Dim(x, b.Rank(x) - 1)), b.Max(b.Dim(x, b.Rank(x) - 2)));
+    constexpr double kEpsilon64 = 2.220446049250313e-16, kEpsilon32 = 1.1920928955078125e-7;
+    relative =
+        b.Scalar(t, static_cast<double>(side) * (t == DType::kF64 ? kEpsilon64 : kEpsilon32));
+  }
+  Value* limit = absolute;
+  if (relative != nullptr) {
+    Value* largest = b.Reduce(ReduceKind::kMax, y[1], {b.Rank(y[1]) - 1}, true);
+    limit = b.Binary(OpId::kMul, largest, relative);
+    if (absolute != nullptr) limit = b.Binary(OpId::kMaximum, limit, absolute);
+  }
+  Value* inverse = b.Where(b.Binary(OpId::kGreater, y[1], limit), b.Unary(OpId::kReciprocal, y[1]),
+                           b.Scalar(t, 0));
+  Value* right =
+      b.Binary(OpId::kMul, Transposed(b, y[2]), b.Unsqueeze(inverse, b.Rank(inverse) - 1));
+  b.Return(b.MatMul(right, Transposed(b, y[0])));
+}
+
+// What decompositions call: the results of the plain op, then factors that only gradients need.
+template <Converter kPlain>
+void WithFactors(OpBuilder& b) {
+  kPlain(b);
+  b.Return(IValue());
+  b.Return(IValue());
+}
+
 constexpr Row kRows[] = {
+    {"aten::_linalg_det", WithFactors<Determinant>},
+    {"aten::_linalg_slogdet", WithFactors<Determinant>, OpId::kDet, 1},
+    {"aten::_linalg_eigh", Eigh},
+    {"aten::linalg_pinv", PseudoInverse},
+    {"aten::cov", Covariance},
+    {"aten::corrcoef", Correlation},
     {"aten::linalg_inv", Inverse},
     {"aten::inverse", Inverse},
     {"aten::linalg_inv_ex", Inverse, OpId::kSolve, 1},
