@@ -1,5 +1,6 @@
 #include "format/liveness.h"
 
+#include "format/error_sink.h"
 #include "format/limits.h"
 
 namespace floe {
@@ -11,7 +12,7 @@ struct LoopFrame {
   uint32_t closing = 0;  // Its closing number.
 };
 
-class Walker {
+class Walker : public ErrorSink {
  public:
   Walker(const ProgramView& p, LiveRange* ranges)
       : p_(p),
@@ -19,26 +20,23 @@ class Walker {
         instructions_left_(p.instructions.size()),
         blocks_left_(p.blocks.size()) {}
 
-  Status Method(const MethodDef& method) {
-    if (method.block >= p_.blocks.size()) return Bad(method.block);
-    uint64_t numbers = 0;
-    FLOE_RETURN_IF_ERROR(Count(method.block, 1, &numbers));
+  bool Method(const MethodDef& method) {
+    uint64_t numbers;
+    if (!Count(method.block, 1, &numbers)) return false;
     if (numbers >= kNoIndex) return Bad(static_cast<int64_t>(numbers));
     const BlockDef& block = p_.blocks[method.block];
     for (const uint32_t v : p_.Params(block)) Define(v, 0);
     Body(block);
     for (const uint32_t v : p_.Results(block)) Use(v, next_);
-    return OkStatus();
+    return true;
   }
 
  private:
-  static Status Bad(int64_t got) {
-    return Error(Code::kInvalidFile, Rule::kBlockStructure, kMaxBlockDepth, got);
-  }
+  bool Bad(int64_t got) { return ErrorSink::Bad(Rule::kBlockStructure, kMaxBlockDepth, got); }
 
   // The numbers that a block takes. Refuses sharing and recursion: either makes a walk meet more
   // blocks or instructions than there are, or nest too deeply.
-  Status Count(uint32_t index, uint32_t depth, uint64_t* numbers) {
+  bool Count(uint32_t index, uint32_t depth, uint64_t* numbers) {
     if (depth > kMaxBlockDepth || index >= p_.blocks.size()) return Bad(index);
     const BlockDef& block = p_.blocks[index];
     if (blocks_left_ == 0 || block.instruction_count > instructions_left_) return Bad(index);
@@ -49,12 +47,12 @@ class Walker {
       if (i.block_count == 0) continue;
       ++*numbers;
       for (uint32_t b = 0; b < i.block_count; ++b) {
-        uint64_t inner = 0;
-        FLOE_RETURN_IF_ERROR(Count(i.first_block + b, depth + 1, &inner));
+        uint64_t inner;
+        if (!Count(i.first_block + b, depth + 1, &inner)) return false;
         *numbers += inner;
       }
     }
-    return OkStatus();
+    return true;
   }
 
   // The same for a block that Count has accepted.
@@ -149,7 +147,9 @@ class Walker {
 
 Status ComputeLiveness(const ProgramView& program, uint32_t method, LiveRange* ranges) {
   for (size_t v = 0; v < program.values.size(); ++v) ranges[v] = LiveRange{};
-  return Walker(program, ranges).Method(program.methods[method]);
+  Walker walker(program, ranges);
+  walker.Method(program.methods[method]);
+  return walker.error();
 }
 
 }  // namespace floe

@@ -44,6 +44,8 @@ constexpr bool IsControlOp(OpId op) {
   return op == OpId::kIf || op == OpId::kLoop || op == OpId::kCheck;
 }
 
+// Name of an OpId from a file; "?" if there is no such op.
+const char* OpName(uint16_t op);
 // The row of `op`, which must be a valid id.
 const OpInfoRow& OpRow(OpId op);
 // The op of that name, or OpId::kCount.

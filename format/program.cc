@@ -4,6 +4,16 @@
 
 namespace floe {
 
+std::string_view ProgramView::String(uint32_t index) const {
+  if (index + 1 >= string_offsets.size()) return {};
+  return {reinterpret_cast<const char*>(strings.data()) + string_offsets[index],
+          string_offsets[index + 1] - string_offsets[index]};
+}
+
+const DimExpr& ProgramView::DimOf(const ValueDef& value, uint32_t axis) const {
+  return dims[value_dims[value.first_dim + axis]];
+}
+
 bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
   int64_t sum = dim.constant;
   for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
@@ -18,26 +28,32 @@ bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_val
   return true;
 }
 
+TensorInfo TypeOf(const ValueDef& value) {
+  TensorInfo info;
+  info.dtype = static_cast<DType>(value.dtype);
+  info.layout = static_cast<LayoutId>(value.layout);
+  info.rank = value.rank;
+  info.halo = {value.halo_top, value.halo_bottom, value.halo_gap};
+  info.groups = value.groups;
+  return info;
+}
+
 Status ConcreteInfo(const ProgramView& p, uint32_t value, const int64_t* symbol_values,
-                    TensorInfo* info) {
+                    TensorInfo* info, int64_t* bytes) {
   const ValueDef& def = p.values[value];
-  *info = TensorInfo{};
-  info->dtype = static_cast<DType>(def.dtype);
-  info->layout = static_cast<LayoutId>(def.layout);
-  info->rank = def.rank;
-  info->halo = {def.halo_top, def.halo_bottom, def.halo_gap};
-  info->groups = def.groups;
+  *info = TypeOf(def);
   for (int a = 0; a < def.rank; ++a) {
-    const DimExpr& dim = p.dims[p.value_dims[def.first_dim + static_cast<uint32_t>(a)]];
+    const DimExpr& dim = p.DimOf(def, static_cast<uint32_t>(a));
     if (!EvalDim(p, dim, symbol_values, &info->dims[a])) {
       return Error(Code::kInvalidFile, Rule::kDimRange, 0, dim.constant)
           .ForValue(value)
           .ForOperand(kNoIndex, a);
     }
   }
-  int64_t bytes;
-  if (Status s = TensorBytes(*info, &bytes); !s.ok()) return s.ForValue(value);
-  return OkStatus();
+  int64_t unused;
+  Status s = TensorBytes(*info, bytes != nullptr ? bytes : &unused);
+  if (!s.ok()) s.value = value;
+  return s;
 }
 
 }  // namespace floe

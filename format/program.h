@@ -178,11 +178,9 @@ struct ProgramView {
   // Section payloads, indexed by SectionKind; empty if absent. kMetadata itself is not here.
   std::span<const uint8_t> sections[kSectionKinds];
 
-  std::string_view String(uint32_t index) const {
-    if (index + 1 >= string_offsets.size()) return {};
-    return {reinterpret_cast<const char*>(strings.data()) + string_offsets[index],
-            string_offsets[index + 1] - string_offsets[index]};
-  }
+  // Empty if there is no such string.
+  std::string_view String(uint32_t index) const;
+  const DimExpr& DimOf(const ValueDef& value, uint32_t axis) const;
   std::span<const uint32_t> Inputs(const Instruction& i) const {
     return operands.subspan(i.first_operand, i.input_count);
   }
@@ -200,9 +198,13 @@ struct ProgramView {
 // Evaluates a dimension at symbol values. False on overflow or a negative result.
 [[nodiscard]] bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
                            int64_t* out);
-// The physical description of a value at symbol values. kDimRange or kValueTooLarge on error.
+// The physical description of a value, without its dims.
+TensorInfo TypeOf(const ValueDef& value);
+// The physical description of a value at symbol values, and its TensorBytes unless `bytes` is null.
+// kDimRange or kValueTooLarge on error.
 [[nodiscard]] Status ConcreteInfo(const ProgramView& p, uint32_t value,
-                                  const int64_t* symbol_values, TensorInfo* info);
+                                  const int64_t* symbol_values, TensorInfo* info,
+                                  int64_t* bytes = nullptr);
 
 }  // namespace floe
 

@@ -5,58 +5,11 @@
 #include "format/checked.h"
 #include "format/checksum.h"
 #include "format/container.h"
+#include "format/error_sink.h"
 #include "format/records.h"
 
 namespace floe {
 namespace {
-
-Status Bad(Rule rule, uint64_t expected = 0, uint64_t got = 0) {
-  return Error(Code::kInvalidFile, rule, static_cast<int64_t>(expected), static_cast<int64_t>(got));
-}
-
-// The shell of the file, copied out of the mapping: a later change of the file cannot change it.
-struct Container {
-  FileHeader header;
-  SectionEntry table[kMaxSections];
-  // Entries of the kinds that this library knows; null if absent.
-  const SectionEntry* known[kSectionKinds] = {};
-
-  uint64_t Bytes(SectionKind kind) const {
-    const SectionEntry* entry = known[static_cast<uint32_t>(kind)];
-    return entry == nullptr ? 0 : entry->bytes;
-  }
-};
-
-// In the order in which the answer is the most useful: another magic says more than a checksum.
-Status ReadHeader(const uint8_t* file, size_t bytes, FileHeader* header) {
-  if (bytes < sizeof(*header)) {
-    const size_t have = bytes < sizeof(kMagic) ? bytes : sizeof(kMagic);
-    if (have == 0 || std::memcmp(file, kMagic, have) == 0) {
-      return Bad(Rule::kFileTooShort, sizeof(*header), bytes);
-    }
-    return Bad(Rule::kHeaderMagic);
-  }
-  std::memcpy(header, file, sizeof(*header));
-  if (std::memcmp(header->magic, kMagic, sizeof(kMagic)) != 0) return Bad(Rule::kHeaderMagic);
-  // Before 1.0 a minor version may change anything; from then on newer minors only add.
-  if (header->major_version != kFormatMajor ||
-      (kFormatMajor == 0 && header->minor_version > kFormatMinor)) {
-    return Error(Code::kUnsupported, Rule::kHeaderVersion, kFormatMajor << 16 | kFormatMinor,
-                 header->major_version << 16 | header->minor_version);
-  }
-  const uint64_t checksum = Checksum(header, kHeaderChecked);
-  if (checksum != header->header_checksum || header->reserved0 != 0 || header->reserved1[0] != 0 ||
-      header->reserved1[1] != 0) {
-    return Bad(Rule::kHeaderChecksum, checksum, header->header_checksum);
-  }
-  if ((header->required_features & ~kKnownFeatures) != 0) {
-    return Error(Code::kUnsupported, Rule::kHeaderFeature, static_cast<int64_t>(kKnownFeatures),
-                 static_cast<int64_t>(header->required_features));
-  }
-  if (bytes < header->file_bytes) return Bad(Rule::kFileTooShort, header->file_bytes, bytes);
-  if (bytes > header->file_bytes) return Bad(Rule::kHeaderLength, header->file_bytes, bytes);
-  return OkStatus();
-}
 
 bool AllZero(const uint8_t* begin, const uint8_t* end) {
   for (; begin != end; ++begin) {
@@ -65,74 +18,11 @@ bool AllZero(const uint8_t* begin, const uint8_t* end) {
   return true;
 }
 
-// Sections follow each other on 64-byte boundaries without holes, overlaps or a tail.
-Status CheckPlacement(const uint8_t* file, const Container& c) {
-  uint64_t end = sizeof(FileHeader) + c.header.section_count * sizeof(SectionEntry);
-  const uint64_t file_bytes = c.header.file_bytes;
-  for (uint32_t i = 0; i < c.header.section_count; ++i) {
-    const SectionEntry& e = c.table[i];
-    if (e.offset % kAlignment != 0) return Bad(Rule::kSectionAlignment, kAlignment, e.offset);
-    // `end` is at most file_bytes, which is the length of memory: rounding cannot overflow.
-    const uint64_t expected = (end + kAlignment - 1) / kAlignment * kAlignment;
-    if (e.offset != expected) return Bad(Rule::kSectionTable, expected, e.offset);
-    if (e.offset > file_bytes || e.bytes > file_bytes - e.offset) {
-      return Bad(Rule::kSectionTable, file_bytes, e.bytes);
-    }
-    if (!AllZero(file + end, file + e.offset)) return Bad(Rule::kSectionPadding, 0, i);
-    end = e.offset + e.bytes;
-  }
-  if (file_bytes != (end + kAlignment - 1) / kAlignment * kAlignment) {
-    return Bad(Rule::kSectionTable, end, file_bytes);
-  }
-  if (!AllZero(file + end, file + file_bytes)) {
-    return Bad(Rule::kSectionPadding, 0, c.header.section_count);
-  }
-  return OkStatus();
-}
-
-Status ReadContainer(const uint8_t* file, size_t bytes, Container* c) {
-  FLOE_RETURN_IF_ERROR(ReadHeader(file, bytes, &c->header));
-  const uint64_t count = c->header.section_count;
-  if (count > kMaxSections) return Bad(Rule::kSectionTable, kMaxSections, count);
-  const uint64_t table_bytes = count * sizeof(SectionEntry);
-  if (table_bytes > bytes - sizeof(FileHeader)) return Bad(Rule::kSectionTable, bytes, table_bytes);
-  std::memcpy(c->table, file + sizeof(FileHeader), table_bytes);
-  const uint64_t checksum = Checksum(c->table, table_bytes);
-  if (checksum != c->header.table_checksum) {
-    return Bad(Rule::kHeaderChecksum, checksum, c->header.table_checksum);
-  }
-  FLOE_RETURN_IF_ERROR(CheckPlacement(file, *c));
-  for (uint32_t i = 0; i < count; ++i) {
-    const SectionEntry& e = c->table[i];
-    if ((e.flags & ~kSectionRequired) != 0) return Bad(Rule::kSectionTable, 0, e.flags);
-    if (e.kind == 0 || e.kind >= kSectionKinds) {
-      if (e.flags & kSectionRequired) {
-        return Error(Code::kUnsupported, Rule::kHeaderFeature, kSectionKinds - 1, e.kind);
-      }
-      continue;
-    }
-    if (c->known[e.kind] != nullptr) return Bad(Rule::kSectionTable, 1, e.kind);
-    if (HasSlack(e.kind) && e.bytes < static_cast<uint64_t>(kReadSlack)) {
-      return Bad(Rule::kSectionTable, kReadSlack, e.bytes);
-    }
-    c->known[e.kind] = &e;
-  }
-  if (c->known[static_cast<uint32_t>(SectionKind::kMetadata)] == nullptr) {
-    return Bad(Rule::kSectionMissing, static_cast<uint32_t>(SectionKind::kMetadata), 0);
-  }
-  return OkStatus();
-}
-
-Status CheckSum(const SectionEntry& e, const void* data) {
-  if (Checksum(data, e.bytes) != e.checksum) {
-    return Bad(Rule::kSectionChecksum, e.checksum, e.kind);
-  }
-  return OkStatus();
-}
-
 bool Aligned(const void* p, size_t alignment) {
   return reinterpret_cast<uintptr_t>(p) % alignment == 0;
 }
+
+uint64_t RoundedUp(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // One vector field of the root table.
 struct Field {
@@ -182,35 +72,164 @@ struct Elements {
   }
 };
 
-Status VerifyFields(const uint8_t* metadata, size_t bytes, Elements elements[kFieldCount],
-                    std::string_view* producer) {
+// Reads the shell of a file and its metadata.
+class Reader : public ErrorSink {
+ public:
+  Reader(const uint8_t* file, size_t bytes) : file_(file), bytes_(bytes) {}
+
+  uint64_t Bytes(SectionKind kind) const {
+    const SectionEntry* entry = known_[static_cast<uint32_t>(kind)];
+    return entry == nullptr ? 0 : entry->bytes;
+  }
+
+  bool ReadContainer() { return ReadHeader() && ReadTable() && CheckPlacement() && FindSections(); }
+  // Copies a section (if there is one) and checks the copy.
+  bool CopySection(SectionKind kind, uint8_t* to) {
+    const SectionEntry* entry = known_[static_cast<uint32_t>(kind)];
+    if (entry == nullptr) return true;
+    std::memcpy(to, file_ + entry->offset, entry->bytes);
+    return CheckSum(*entry, to);
+  }
+  bool TakeMetadata(const uint8_t* metadata, ProgramView* view);
+  void PointSections(ProgramView* view) const;
+  bool CheckPayload() {
+    for (uint32_t i = 0; i < header_.section_count; ++i) {
+      if (!CheckSum(table_[i], file_ + table_[i].offset)) return false;
+    }
+    return true;
+  }
+
+ private:
+  bool Bad(Rule rule, uint64_t expected = 0, uint64_t got = 0) {
+    return ErrorSink::Bad(rule, static_cast<int64_t>(expected), static_cast<int64_t>(got));
+  }
+  bool CheckSum(const SectionEntry& e, const uint8_t* data) {
+    return Checksum(data, e.bytes) == e.checksum || Bad(Rule::kSectionChecksum, e.checksum, e.kind);
+  }
+  bool ReadHeader();
+  bool ReadTable();
+  bool CheckPlacement();
+  bool FindSections();
+  bool VerifyFields(const uint8_t* metadata, size_t bytes, Elements* elements,
+                    std::string_view* producer);
+
+  const uint8_t* file_;
+  const size_t bytes_;
+  // Copied out of the mapping: a later change of the file cannot change them.
+  FileHeader header_;
+  SectionEntry table_[kMaxSections];
+  // Entries of the kinds that this library knows; null if absent.
+  const SectionEntry* known_[kSectionKinds] = {};
+};
+
+// In the order in which the answer is the most useful: another magic says more than a checksum.
+bool Reader::ReadHeader() {
+  const size_t have = bytes_ < sizeof(kMagic) ? bytes_ : sizeof(kMagic);
+  if (have != 0 && std::memcmp(file_, kMagic, have) != 0) return Bad(Rule::kHeaderMagic);
+  if (bytes_ < sizeof(header_)) return Bad(Rule::kFileTooShort, sizeof(header_), bytes_);
+  std::memcpy(&header_, file_, sizeof(header_));
+  // Before 1.0 a minor version may change anything; from then on newer minors only add.
+  if (header_.major_version != kFormatMajor ||
+      (kFormatMajor == 0 && header_.minor_version > kFormatMinor)) {
+    return Fail(Code::kUnsupported, Rule::kHeaderVersion, kFormatMajor << 16 | kFormatMinor,
+                header_.major_version << 16 | header_.minor_version);
+  }
+  const uint64_t checksum = Checksum(&header_, kHeaderChecked);
+  if (checksum != header_.header_checksum || header_.reserved0 != 0 || header_.reserved1[0] != 0 ||
+      header_.reserved1[1] != 0) {
+    return Bad(Rule::kHeaderChecksum, checksum, header_.header_checksum);
+  }
+  if ((header_.required_features & ~kKnownFeatures) != 0) {
+    return Fail(Code::kUnsupported, Rule::kHeaderFeature, static_cast<int64_t>(kKnownFeatures),
+                static_cast<int64_t>(header_.required_features));
+  }
+  if (bytes_ == header_.file_bytes) return true;
+  return Bad(bytes_ < header_.file_bytes ? Rule::kFileTooShort : Rule::kHeaderLength,
+             header_.file_bytes, bytes_);
+}
+
+bool Reader::ReadTable() {
+  const uint64_t count = header_.section_count;
+  if (count > kMaxSections) return Bad(Rule::kSectionTable, kMaxSections, count);
+  const uint64_t table_bytes = count * sizeof(SectionEntry);
+  if (table_bytes > bytes_ - sizeof(FileHeader)) {
+    return Bad(Rule::kSectionTable, bytes_, table_bytes);
+  }
+  std::memcpy(table_, file_ + sizeof(FileHeader), table_bytes);
+  const uint64_t checksum = Checksum(table_, table_bytes);
+  return checksum == header_.table_checksum ||
+         Bad(Rule::kHeaderChecksum, checksum, header_.table_checksum);
+}
+
+// Sections follow each other on 64-byte boundaries without holes, overlaps or a tail.
+bool Reader::CheckPlacement() {
+  const uint32_t count = header_.section_count;
+  uint64_t end = sizeof(FileHeader) + count * sizeof(SectionEntry);
+  for (uint32_t i = 0; i <= count; ++i) {
+    // After the last section the file ends, like one more that is empty.
+    const uint64_t offset = i < count ? table_[i].offset : bytes_;
+    if (i < count && offset % kAlignment != 0) {
+      return Bad(Rule::kSectionAlignment, kAlignment, offset);
+    }
+    // `end` is at most the length of memory: rounding cannot overflow.
+    if (offset != RoundedUp(end)) return Bad(Rule::kSectionTable, RoundedUp(end), offset);
+    if (offset > bytes_) return Bad(Rule::kSectionTable, bytes_, offset);
+    if (!AllZero(file_ + end, file_ + offset)) return Bad(Rule::kSectionPadding, 0, i);
+    if (i == count) break;
+    if (table_[i].bytes > bytes_ - offset) return Bad(Rule::kSectionTable, bytes_, table_[i].bytes);
+    end = offset + table_[i].bytes;
+  }
+  return true;
+}
+
+bool Reader::FindSections() {
+  for (uint32_t i = 0; i < header_.section_count; ++i) {
+    const SectionEntry& e = table_[i];
+    if ((e.flags & ~kSectionRequired) != 0) return Bad(Rule::kSectionTable, 0, e.flags);
+    if (e.kind == 0 || e.kind >= kSectionKinds) {
+      if (e.flags == 0) continue;
+      return Fail(Code::kUnsupported, Rule::kHeaderFeature, kSectionKinds - 1, e.kind);
+    }
+    if (known_[e.kind] != nullptr) return Bad(Rule::kSectionTable, 1, e.kind);
+    if (HasSlack(e.kind) && e.bytes < static_cast<uint64_t>(kReadSlack)) {
+      return Bad(Rule::kSectionTable, kReadSlack, e.bytes);
+    }
+    known_[e.kind] = &e;
+  }
+  constexpr auto kMetadata = static_cast<uint32_t>(SectionKind::kMetadata);
+  return known_[kMetadata] != nullptr || Bad(Rule::kSectionMissing, kMetadata, 0);
+}
+
+bool Reader::VerifyFields(const uint8_t* metadata, size_t bytes, Elements* elements,
+                          std::string_view* producer) {
   // One table, and vectors of scalars and structs: depth and table count are small by design.
   constexpr flatbuffers::uoffset_t kMaxDepth = 8;
   constexpr flatbuffers::uoffset_t kMaxTables = 4;
   flatbuffers::Verifier verifier(metadata, bytes, kMaxDepth, kMaxTables);
-  const Status bad = Bad(Rule::kMetadataVerify);
   if (!flatbuffers::BufferHasIdentifier(metadata, fb::ProgramIdentifier()) ||
       verifier.VerifyOffset(0) == 0) {
-    return bad;
+    return Bad(Rule::kMetadataVerify);
   }
   const auto* root = flatbuffers::GetRoot<flatbuffers::Table>(metadata);
   if (!root->VerifyTableStart(verifier) ||
       !root->VerifyOffset(verifier, fb::Program::VT_PRODUCER)) {
-    return bad;
+    return Bad(Rule::kMetadataVerify);
   }
   const auto* name = root->GetPointer<const flatbuffers::String*>(fb::Program::VT_PRODUCER);
-  if (!verifier.VerifyString(name)) return bad;
+  if (!verifier.VerifyString(name)) return Bad(Rule::kMetadataVerify);
   if (name != nullptr) *producer = {name->c_str(), name->size()};
   for (size_t i = 0; i < kFieldCount; ++i) {
     const Field& field = kFields[i];
-    if (!root->VerifyOffset(verifier, field.slot)) return bad;
+    if (!root->VerifyOffset(verifier, field.slot)) return Bad(Rule::kMetadataVerify);
     const auto* vector = root->GetPointer<const uint8_t*>(field.slot);
     if (vector == nullptr) {
       // A field that the file does not have is an empty table.
       if (field.required) return Bad(Rule::kMetadataField, 0, i + 1);
       continue;
     }
-    if (!verifier.VerifyVectorOrString(vector, field.element_bytes)) return bad;
+    if (!verifier.VerifyVectorOrString(vector, field.element_bytes)) {
+      return Bad(Rule::kMetadataVerify);
+    }
     const uint32_t count = flatbuffers::ReadScalar<flatbuffers::uoffset_t>(vector);
     if (count == 0) continue;  // An empty vector is not aligned to anything.
     const uint8_t* data = vector + sizeof(flatbuffers::uoffset_t);
@@ -218,14 +237,15 @@ Status VerifyFields(const uint8_t* metadata, size_t bytes, Elements elements[kFi
     if (!Aligned(data, field.alignment)) return Bad(Rule::kMetadataVerify, field.alignment, i + 1);
     elements[i] = {data, count};
   }
-  return OkStatus();
+  return true;
 }
 
-Status TakeMetadata(const uint8_t* metadata, size_t bytes, ProgramView* view) {
+bool Reader::TakeMetadata(const uint8_t* metadata, ProgramView* view) {
   constexpr size_t kSmallest = 16;  // Root offset, identifier, the smallest vtable and table.
+  const uint64_t bytes = Bytes(SectionKind::kMetadata);
   if (bytes < kSmallest) return Bad(Rule::kMetadataVerify, kSmallest, bytes);
   Elements e[kFieldCount];
-  FLOE_RETURN_IF_ERROR(VerifyFields(metadata, bytes, e, &view->producer));
+  if (!VerifyFields(metadata, bytes, e, &view->producer)) return false;
   const Elements* next = e;
   (next++)->To(&view->symbols);
   (next++)->To(&view->terms);
@@ -247,21 +267,15 @@ Status TakeMetadata(const uint8_t* metadata, size_t bytes, ProgramView* view) {
   (next++)->To(&view->golden_tensors);
   (next++)->To(&view->string_offsets);
   (next++)->To(&view->strings);
-  return OkStatus();
+  return true;
 }
 
-Status CheckPayload(const uint8_t* file, const Container& c) {
-  for (uint32_t i = 0; i < c.header.section_count; ++i) {
-    FLOE_RETURN_IF_ERROR(CheckSum(c.table[i], file + c.table[i].offset));
-  }
-  return OkStatus();
-}
-
-void PointSections(const uint8_t* file, const Container& c, ProgramView* view) {
-  for (uint32_t kind = 1; kind < kSectionKinds; ++kind) {
-    const SectionEntry* e = c.known[kind];
-    if (e == nullptr || kind == static_cast<uint32_t>(SectionKind::kMetadata)) continue;
-    view->sections[kind] = {file + e->offset, e->bytes - (HasSlack(kind) ? kReadSlack : 0)};
+void Reader::PointSections(ProgramView* view) const {
+  for (uint32_t kind = static_cast<uint32_t>(SectionKind::kMetadata) + 1; kind < kSectionKinds;
+       ++kind) {
+    const SectionEntry* e = known_[kind];
+    if (e == nullptr) continue;
+    view->sections[kind] = {file_ + e->offset, e->bytes - (HasSlack(kind) ? kReadSlack : 0)};
   }
 }
 
@@ -284,10 +298,10 @@ Status Program::Read(const void* file, size_t bytes, const ReadOptions& options,
   if (data == nullptr || !Aligned(data, kAlignment)) {
     return Error(Code::kInvalidArgument, Rule::kHostArgument, kAlignment, 0);
   }
-  Container c;
-  FLOE_RETURN_IF_ERROR(ReadContainer(data, bytes, &c));
-  const uint64_t metadata_bytes = c.Bytes(SectionKind::kMetadata);
-  const uint64_t index_bytes = c.Bytes(SectionKind::kIndices);
+  Reader reader(data, bytes);
+  if (!reader.ReadContainer()) return reader.error();
+  const uint64_t metadata_bytes = reader.Bytes(SectionKind::kMetadata);
+  const uint64_t index_bytes = reader.Bytes(SectionKind::kIndices);
   // Both are below the file's length, so their sum does not overflow.
   if (metadata_bytes > kMaxMetadataBytes ||
       metadata_bytes + index_bytes > options.limits.max_metadata_bytes) {
@@ -295,10 +309,9 @@ Status Program::Read(const void* file, size_t bytes, const ReadOptions& options,
                  static_cast<int64_t>(options.limits.max_metadata_bytes),
                  static_cast<int64_t>(metadata_bytes + index_bytes));
   }
-  const size_t index_offset =
-      static_cast<size_t>(RoundUp(static_cast<int64_t>(metadata_bytes), kAlignment));
+  const size_t index_offset = RoundedUp(metadata_bytes);
   const size_t copy_bytes = index_offset + index_bytes + kReadSlack;
-  void* copy = allocator.Allocate(copy_bytes, kAlignment);
+  auto* copy = static_cast<uint8_t*>(allocator.Allocate(copy_bytes, kAlignment));
   if (copy == nullptr) {
     return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(copy_bytes), 0);
   }
@@ -306,23 +319,19 @@ Status Program::Read(const void* file, size_t bytes, const ReadOptions& options,
   program->copy_ = copy;
   program->copy_bytes_ = copy_bytes;
 
+  ProgramView& view = program->view_;
+  uint8_t* indices = copy + index_offset;
   const auto finish = [&]() -> Status {
-    uint8_t* metadata = static_cast<uint8_t*>(copy);
-    const SectionEntry& entry = *c.known[static_cast<uint32_t>(SectionKind::kMetadata)];
-    std::memcpy(metadata, data + entry.offset, metadata_bytes);
-    FLOE_RETURN_IF_ERROR(CheckSum(entry, metadata));
-    FLOE_RETURN_IF_ERROR(TakeMetadata(metadata, metadata_bytes, &program->view_));
-    PointSections(data, c, &program->view_);
-    uint8_t* indices = metadata + index_offset;
-    const auto kind = static_cast<uint32_t>(SectionKind::kIndices);
-    if (c.known[kind] != nullptr) {
-      std::memcpy(indices, data + c.known[kind]->offset, index_bytes);
-      FLOE_RETURN_IF_ERROR(CheckSum(*c.known[kind], indices));
-      program->view_.sections[kind] = {indices, index_bytes};
+    if (!reader.CopySection(SectionKind::kMetadata, copy) || !reader.TakeMetadata(copy, &view) ||
+        !reader.CopySection(SectionKind::kIndices, indices)) {
+      return reader.error();
     }
+    reader.PointSections(&view);
+    view.sections[static_cast<uint32_t>(SectionKind::kIndices)] = {indices, index_bytes};
     std::memset(indices + index_bytes, 0, kReadSlack);
-    FLOE_RETURN_IF_ERROR(ValidateProgram(program->view_, options.limits, footprints, allocator));
-    return options.verify_payload ? CheckPayload(data, c) : OkStatus();
+    FLOE_RETURN_IF_ERROR(ValidateProgram(view, options.limits, footprints, allocator));
+    if (options.verify_payload) reader.CheckPayload();
+    return reader.error();
   };
   const Status status = finish();
   if (!status.ok()) program->Reset();

@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <cstring>
 
+#include "format/error_sink.h"
+#include "format/string_list.h"
+
 namespace floe {
 namespace {
 
-// Name and text of every rule, one after the other: no pointers, so nothing to relocate, and half
-// the size of a table of them. Looked up when an error is printed.
+// Name and text of every rule, one after the other.
 constexpr uint16_t kRules[] = {
 #define FLOE_RULE(id, name, text) id,
 #include "format/rules.def"
@@ -23,20 +25,20 @@ constexpr char kCodeStrings[] =
     "FAILED_PRECONDITION\0CANCELLED\0DEADLINE_EXCEEDED\0IO\0OUT_OF_RANGE\0INTERNAL\0";
 constexpr size_t kCodes = static_cast<size_t>(Code::kInternal) + 1;
 
-const char* StringAt(const char* strings, size_t index) {
-  while (index-- != 0) strings += std::strlen(strings) + 1;
-  return strings;
-}
-
-// The string at `offset` among a rule's two; null for an unknown rule.
-const char* FindRuleString(Rule rule, size_t offset) {
+// The string at `offset` among a rule's two; `unknown` for an unknown rule.
+const char* RuleString(Rule rule, size_t offset, const char* unknown) {
   for (size_t i = 0; i < sizeof(kRules) / sizeof(kRules[0]); ++i) {
     if (kRules[i] == static_cast<uint16_t>(rule)) return StringAt(kRuleStrings, 2 * i + offset);
   }
-  return nullptr;
+  return unknown;
 }
 
 }  // namespace
+
+const char* StringAt(const char* list, size_t index) {
+  while (index-- != 0) list += std::strlen(list) + 1;
+  return list;
+}
 
 Status OkStatus() { return Status{}; }
 
@@ -49,15 +51,33 @@ Status Error(Code code, Rule rule, int64_t expected, int64_t got) {
   return s;
 }
 
-const char* RuleName(Rule rule) {
-  const char* name = FindRuleString(rule, 0);
-  return name != nullptr ? name : "kUnknown";
+ErrorSink::ErrorSink() = default;
+
+Failure ErrorSink::Fail(Code code, Rule rule, int64_t expected, int64_t got) {
+  error_ = Error(code, rule, expected, got);
+  return Again();
 }
 
-const char* RuleText(Rule rule) {
-  const char* text = FindRuleString(rule, 1);
-  return text != nullptr ? text : "unknown rule";
+Failure ErrorSink::Bad(Rule rule, int64_t expected, int64_t got) {
+  return Fail(Code::kInvalidFile, rule, expected, got);
 }
+
+void* ErrorSink::Allocate(const Allocator& allocator, size_t bytes, size_t alignment) {
+  void* memory = allocator.Allocate(bytes, alignment);
+  if (memory == nullptr) {
+    Fail(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
+  }
+  return memory;
+}
+
+bool ErrorSink::Passes(const Status& status) {
+  if (status.ok()) return true;
+  error_ = status;
+  return false;
+}
+
+const char* RuleName(Rule rule) { return RuleString(rule, 0, "kUnknown"); }
+const char* RuleText(Rule rule) { return RuleString(rule, 1, "unknown rule"); }
 
 const char* CodeName(Code code) {
   const auto index = static_cast<size_t>(code);

@@ -1,6 +1,7 @@
 #include "format/tensor_info.h"
 
 #include "format/checked.h"
+#include "format/error_sink.h"
 
 namespace floe {
 namespace {
@@ -8,12 +9,6 @@ namespace {
 constexpr int64_t kPanel = 16;
 // Sizes stay below this, so that rounding one up and adding slack to it cannot overflow.
 constexpr int64_t kMaxBytes = int64_t{1} << 62;
-
-Status Bad(Rule rule, int64_t expected, int64_t got, int axis = -1) {
-  Status s = Error(Code::kInvalidFile, rule, expected, got);
-  s.axis = axis;
-  return s;
-}
 
 // A product that treats a factor of 0 as 1 when it looks for overflow, so that no partial product
 // (a stride) of an empty tensor overflows either.
@@ -43,9 +38,9 @@ int64_t Taps(const TensorInfo& t) {
 }
 
 // Does the layout fit rank, dims, groups and halo?
-Status CheckLayout(const TensorInfo& t) {
-  const auto bad = [&](int64_t expected, int64_t got, int axis = -1) {
-    return Bad(Rule::kValueLayout, expected, got, axis);
+bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
+  const auto bad = [e](int64_t expected, int64_t got, int axis = -1) -> bool {
+    return e->Bad(Rule::kValueLayout, expected, got).ForAxis(axis);
   };
   int min_rank = 0;
   int max_rank = kMaxRank;
@@ -80,7 +75,7 @@ Status CheckLayout(const TensorInfo& t) {
       return bad(t.dims[0], t.dims[1], 1);
     }
   }
-  return OkStatus();
+  return true;
 }
 
 // Stored elements, padding included.
@@ -164,22 +159,33 @@ bool ElementCount(const TensorInfo& t, int64_t* count) {
   return true;
 }
 
-Status TensorBytes(const TensorInfo& t, int64_t* bytes) {
-  if (t.rank > kMaxRank) return Bad(Rule::kValueRank, kMaxRank, t.rank);
-  if (DTypeSize(t.dtype) == 0) return Bad(Rule::kValueDType, 1, static_cast<int64_t>(t.dtype));
-  for (int a = 0; a < t.rank; ++a) {
-    if (t.dims[a] < 0) return Bad(Rule::kDimRange, 0, t.dims[a], a);
-  }
-  FLOE_RETURN_IF_ERROR(CheckLayout(t));
+namespace {
+
+bool CheckBytes(const TensorInfo& t, int64_t* bytes, ErrorSink* e) {
+  if (t.rank > kMaxRank) return e->Bad(Rule::kValueRank, kMaxRank, t.rank);
+  const int64_t size = DTypeSize(t.dtype);
+  if (size == 0) return e->Bad(Rule::kValueDType, 1, static_cast<int64_t>(t.dtype));
   Product logical;
-  for (int a = 0; a < t.rank; ++a) logical.Times(t.dims[a]);
+  for (int a = 0; a < t.rank; ++a) {
+    if (t.dims[a] < 0) return e->Bad(Rule::kDimRange, 0, t.dims[a]).ForAxis(a);
+    logical.Times(t.dims[a]);
+  }
+  if (!CheckLayout(t, e)) return false;
   Product stored;
-  stored.Times(DTypeSize(t.dtype));
+  stored.Times(size);
   if (!logical.ok() || !StoredElements(t, &stored) || stored.value() > kMaxBytes) {
-    return Bad(Rule::kValueTooLarge, kMaxBytes, 0);
+    return e->Bad(Rule::kValueTooLarge, kMaxBytes, 0);
   }
   *bytes = stored.value();
-  return OkStatus();
+  return true;
+}
+
+}  // namespace
+
+Status TensorBytes(const TensorInfo& t, int64_t* bytes) {
+  ErrorSink e;
+  CheckBytes(t, bytes, &e);
+  return e.error();
 }
 
 void TensorStrides(const TensorInfo& t, int64_t strides[kMaxRank], int64_t* offset) {

@@ -1,5 +1,6 @@
 #include "format/validate.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "format/checked.h"
@@ -8,54 +9,17 @@ namespace floe {
 namespace validate {
 namespace {
 
-// Lays the context's arrays out in one block. `place` is called with each pointer and its count.
-template <typename Place>
-void ForEachArray(Context* c, Place place) {
-  const ProgramView& p = c->p;
-  const size_t values = p.values.size();
-  const size_t instructions = p.instructions.size();
-  place(&c->symbols, values);
-  place(&c->arena_begin, values);
-  place(&c->arena_end, values);
-  place(&c->ranges, values);
-  place(&c->writer, values);
-  place(&c->defined_log, values);
-  place(&c->arena_values, values);
-  place(&c->by_offset, values);
-  place(&c->by_last, values);
-  place(&c->rank, values);
-  // A tree of bitmaps takes n/64 + n/4096 + ... words, and one more for each of its levels.
-  place(&c->active_bits, values / 32 + 8);
-  place(&c->defined, values);
-  place(&c->written_by, values);
-  place(&c->result_of, values);
-  place(&c->param_of, values);
-  place(&c->trips, instructions);
-  place(&c->in_place_min, instructions);
-  place(&c->in_place, instructions);
-  place(&c->order, instructions);
-  place(&c->instruction_owned, instructions);
-  place(&c->block_owned, p.blocks.size());
-  size_t names = p.block_values.size();
-  if (p.states.size() > names) names = p.states.size();
-  if (p.methods.size() > names) names = p.methods.size();
-  place(&c->names, names);
-}
-
-// One zeroed allocation for all arrays.
+// One zeroed allocation for all of the context's arrays.
 class Memory {
  public:
   Memory(Context* c, const Allocator& allocator) : allocator_(allocator) {
-    ForEachArray(c, [this](auto** array, size_t count) { Reserve(array, count); });
-    memory_ = allocator_.Allocate(bytes_, kAlignment);
+    Layout(c);  // Measures.
+    bytes_ = at_;
+    memory_ = static_cast<uint8_t*>(allocator_.Allocate(bytes_, kAlignment));
     if (memory_ == nullptr) return;
     std::memset(memory_, 0, bytes_);
-    size_t at = 0;
-    ForEachArray(c, [this, &at](auto** array, size_t count) {
-      *array = reinterpret_cast<std::remove_reference_t<decltype(*array)>>(
-          static_cast<uint8_t*>(memory_) + at);
-      at += Size(array, count);
-    });
+    at_ = 0;
+    Layout(c);
   }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -65,62 +29,103 @@ class Memory {
   size_t bytes() const { return bytes_; }
 
  private:
-  // Tables of a view are in memory, so a small multiple of their sizes does not overflow.
-  template <typename T>
-  static size_t Size(T**, size_t count) {
-    return (count * sizeof(T) + 7) / 8 * 8;
+  void Layout(Context* c) {
+    const ProgramView& p = c->p;
+    const size_t values = p.values.size();
+    const size_t instructions = p.instructions.size();
+    Place(&c->symbols, values);
+    Place(&c->arena_begin, values);
+    Place(&c->arena_end, values);
+    Place(&c->ranges, values);
+    Place(&c->writer, values);
+    Place(&c->defined_log, values);
+    Place(&c->arena_values, values);
+    Place(&c->by_offset, values);
+    Place(&c->by_last, values);
+    Place(&c->rank, values);
+    // A tree of bitmaps takes n/64 + n/4096 + ... words, and one more for each of its levels.
+    Place(&c->active_bits, values / 32 + 8);
+    Place(&c->defined, values);
+    Place(&c->written_by, values);
+    Place(&c->result_of, values);
+    Place(&c->param_of, values);
+    Place(&c->trips, instructions);
+    Place(&c->in_place_min, instructions);
+    Place(&c->in_place, instructions);
+    Place(&c->order, instructions);
+    Place(&c->instruction_owned, instructions);
+    Place(&c->block_owned, p.blocks.size());
+    Place(&c->names, std::max({p.block_values.size(), p.states.size(), p.methods.size()}));
   }
+
   template <typename T>
-  void Reserve(T** array, size_t count) {
-    bytes_ += Size(array, count);
+  void Place(T** array, size_t count) {
+    *array = static_cast<T*>(Take(count * sizeof(T)));
+  }
+  // Tables of a view are in memory, so a small multiple of their sizes does not overflow.
+  void* Take(size_t bytes) {
+    const size_t begin = at_;
+    at_ += (bytes + 7) / 8 * 8;
+    return memory_ != nullptr ? memory_ + begin : nullptr;
   }
 
   Allocator allocator_;
-  void* memory_ = nullptr;
-  size_t bytes_ = 64;
+  uint8_t* memory_ = nullptr;
+  size_t bytes_ = 0;
+  size_t at_ = 0;
 };
 
 // One pass over the current method for each bucket, and one at the smallest shapes.
-Status CheckPlans(Context* c) {
+bool CheckPlans(Context* c) {
   const MethodDef& method = c->p.methods[c->method];
   c->checks += (uint64_t{method.bucket_count} + 1) * c->order_count;
   if (c->checks / 4 > c->limits.max_instructions) {
-    return OverLimit(static_cast<int64_t>(c->limits.max_instructions),
-                     static_cast<int64_t>(c->checks / 4));
+    return c->OverLimit(static_cast<int64_t>(c->limits.max_instructions),
+                        static_cast<int64_t>(c->checks / 4));
   }
   const auto buckets = c->p.buckets.subspan(method.first_bucket, method.bucket_count);
-  FLOE_RETURN_IF_ERROR(ComputeLiveness(c->p, c->method, c->ranges));
+  if (!c->Passes(ComputeLiveness(c->p, c->method, c->ranges))) return false;
   if (c->used_symbols != 0) {
-    FLOE_RETURN_IF_ERROR(CheckSmallest(c, buckets[0]));
+    if (!CheckSmallest(c, buckets[0])) return false;
   } else {  // With fixed shapes, every corner is the smallest shape.
     for (uint32_t k = 0; k < c->order_count; ++k) c->in_place_min[c->order[k]] = ~uint64_t{0};
   }
   for (const BucketDef& bucket : buckets) {
-    FLOE_RETURN_IF_ERROR(CheckCorner(c, bucket));
-    FLOE_RETURN_IF_ERROR(CheckArena(c, bucket));
+    if (!CheckCorner(c, bucket)) return false;
+    if (!CheckArena(c, bucket)) return false;
   }
-  return OkStatus();
+  return true;
 }
 
-Status CheckMethods(Context* c) {
+bool CheckMethods(Context* c) {
   const ProgramView& p = c->p;
   for (uint32_t m = 0; m < p.methods.size(); ++m) {
     c->method = m;
-    FLOE_RETURN_IF_ERROR(CheckCode(c));
-    FLOE_RETURN_IF_ERROR(CheckBoxes(*c));
-    FLOE_RETURN_IF_ERROR(CheckPlans(c));
+    if (!CheckCode(c)) return false;
+    if (!CheckBoxes(c)) return false;
+    if (!CheckPlans(c)) return false;
   }
   // What no method reaches has not been checked, and has no business in a program.
   for (uint32_t i = 0; i < p.instructions.size(); ++i) {
-    if (!c->instruction_owned[i]) return Bad(Rule::kBlockStructure).At(i);
+    if (!c->instruction_owned[i]) return c->Bad(Rule::kBlockStructure).At(i);
   }
   for (uint32_t b = 0; b < p.blocks.size(); ++b) {
-    if (!c->block_owned[b]) return Bad(Rule::kBlockStructure, 0, b);
+    if (!c->block_owned[b]) return c->Bad(Rule::kBlockStructure, 0, b);
   }
-  return OkStatus();
+  return true;
 }
 
 }  // namespace
+
+bool Context::OverLimit(int64_t limit, int64_t got) {
+  return Fail(Code::kResourceExhausted, Rule::kLimitExceeded, limit, got);
+}
+
+bool Context::CheckRange(uint64_t first, uint64_t count, uint64_t size) {
+  if (InTable(first, count, size)) return true;
+  return Bad(Rule::kTableRange, static_cast<int64_t>(size), static_cast<int64_t>(first));
+}
+
 }  // namespace validate
 
 Status ValidateProgram(const ProgramView& program, const Limits& limits,
@@ -131,9 +136,10 @@ Status ValidateProgram(const ProgramView& program, const Limits& limits,
     return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(memory.bytes()),
                  0);
   }
-  FLOE_RETURN_IF_ERROR(validate::CheckTables(&context));
-  FLOE_RETURN_IF_ERROR(validate::CheckMethods(&context));
-  return validate::CheckGoldens(&context);
+  if (validate::CheckTables(&context) && validate::CheckMethods(&context)) {
+    validate::CheckGoldens(&context);
+  }
+  return context.error();
 }
 
 }  // namespace floe

@@ -6,11 +6,14 @@
 //
 // Later parts rely on what earlier ones have checked. All working memory is one allocation whose
 // size is linear in the metadata.
+//
+// A check returns whether the program passes; if not, the context's error() says why.
 #ifndef FLOE_FORMAT_VALIDATE_H_
 #define FLOE_FORMAT_VALIDATE_H_
 
 #include <cstdint>
 
+#include "format/error_sink.h"
 #include "format/footprint.h"
 #include "format/limits.h"
 #include "format/liveness.h"
@@ -27,7 +30,7 @@ struct Box {
 };
 
 // Everything that the parts share. Arrays are indexed as their comments say.
-struct Context {
+struct Context : ErrorSink {
   Context(const ProgramView& program, const Limits& program_limits, const FootprintTable& table)
       : p(program), limits(program_limits), footprints(table) {}
 
@@ -74,23 +77,19 @@ struct Context {
   uint64_t used_symbols = 0;
   // Over all methods: footprint checks made, bounded by the limits.
   uint64_t checks = 0;
+
+  bool OverLimit(int64_t limit, int64_t got);
+  // [first, first + count) must lie inside a table of `size` elements.
+  bool CheckRange(uint64_t first, uint64_t count, uint64_t size);
 };
 
-inline Status Bad(Rule rule, int64_t expected = 0, int64_t got = 0) {
-  return Error(Code::kInvalidFile, rule, expected, got);
-}
-inline Status OverLimit(int64_t limit, int64_t got) {
-  return Error(Code::kResourceExhausted, Rule::kLimitExceeded, limit, got);
-}
 // Does [first, first + count) lie inside a table of `size` elements?
 constexpr bool InTable(uint64_t first, uint64_t count, uint64_t size) {
   return first <= size && count <= size - first;
 }
 constexpr Storage StorageOf(const ValueDef& v) { return static_cast<Storage>(v.storage); }
 // The value whose storage `v` uses.
-inline uint32_t Root(const ProgramView& p, uint32_t v) {
-  return StorageOf(p.values[v]) == Storage::kAlias ? p.values[v].link : v;
-}
+uint32_t Root(const ProgramView& p, uint32_t v);
 
 // --- shapes (validate_shapes.cc) -----------------------------------------------------------------
 
@@ -99,7 +98,7 @@ bool DimBounds(const ProgramView& p, const DimExpr& dim, const Box& box, int64_t
                int64_t* max);
 // Bytes of a value when every dimension has its largest value over a box: no shape inside needs
 // more.
-Status UpperBytes(const ProgramView& p, uint32_t value, const Box& box, int64_t* bytes);
+bool UpperBytes(Context* c, uint32_t value, const Box& box, int64_t* bytes);
 // Are the expressions equal term by term?
 bool SameDim(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values the same dtype, dims, layout and halo?
@@ -114,23 +113,23 @@ bool IsScalar(const ProgramView& p, uint32_t value);
 
 // --- parts ---------------------------------------------------------------------------------------
 
-Status CheckTables(Context* c);
-Status CheckValues(Context* c);   // Called by CheckTables: the value and state tables.
-Status CheckGoldens(Context* c);  // After the methods' params and results are checked.
+bool CheckTables(Context* c);
+bool CheckValues(Context* c);   // Called by CheckTables: the value and state tables.
+bool CheckGoldens(Context* c);  // After the methods' params and results are checked.
 
 // Walks the current method: fills order, trips, writer, arena_values, used_symbols.
-Status CheckCode(Context* c);
+bool CheckCode(Context* c);
 // If and Loop, called by CheckCode: operands, attributes and the types of their blocks.
-Status CheckControl(const ProgramView& p, uint32_t instruction);
+bool CheckControl(Context* c, uint32_t instruction);
 // The boxes of the current method's buckets.
-Status CheckBoxes(const Context& c);
+bool CheckBoxes(Context* c);
 // Every instruction's footprint at the symbols' smallest values: fills in_place_min. `bucket` is
 // the one that Bind would take there.
-Status CheckSmallest(Context* c, const BucketDef& bucket);
+bool CheckSmallest(Context* c, const BucketDef& bucket);
 // Every instruction's footprint at the bucket's upper corner: fills in_place.
-Status CheckCorner(Context* c, const BucketDef& bucket);
+bool CheckCorner(Context* c, const BucketDef& bucket);
 // The bucket's arena. Needs ranges and in_place.
-Status CheckArena(Context* c, const BucketDef& bucket);
+bool CheckArena(Context* c, const BucketDef& bucket);
 
 inline Box BoxOf(const Context& c, const BucketDef& bucket) {
   return {c.symbol_min, c.p.bucket_max.data() + bucket.first_max};

@@ -70,8 +70,8 @@ class ArenaSweep {
   ArenaSweep(Context* c, const BucketDef& bucket)
       : c_(*c), p_(c->p), bucket_(bucket), set_(c->active_bits, c->arena_count) {}
 
-  Status Run() {
-    FLOE_RETURN_IF_ERROR(Place());
+  bool Run() {
+    if (!Place()) return false;
     Sort();
     uint32_t retired = 0;
     for (uint32_t k = 0; k < c_.arena_count; ++k) {
@@ -84,39 +84,41 @@ class ArenaSweep {
       }
       if (c_.arena_begin[v] == c_.arena_end[v]) continue;
       ReleaseInPlace(v, now);
-      FLOE_RETURN_IF_ERROR(Insert(v));
+      if (!Insert(v)) return false;
     }
-    return OkStatus();
+    return true;
   }
 
  private:
   // Every slot lies inside the arena, aligned, with readable slack behind it.
-  Status Place() {
+  bool Place() {
     for (uint32_t k = 0; k < c_.arena_count; ++k) {
       const uint32_t v = c_.arena_values[k];
       const uint64_t slot = bucket_.first_offset + p_.values[v].link;
       if (slot < bucket_.first_offset || slot >= p_.arena_offsets.size()) {
-        return Bad(Rule::kArenaRange, static_cast<int64_t>(p_.arena_offsets.size()),
-                   static_cast<int64_t>(slot))
+        return c_
+            .Bad(Rule::kArenaRange, static_cast<int64_t>(p_.arena_offsets.size()),
+                 static_cast<int64_t>(slot))
             .ForValue(v);
       }
       const uint64_t offset = p_.arena_offsets[slot];
       if (offset % kAlignment != 0) {
-        return Bad(Rule::kArenaAlignment, kAlignment, static_cast<int64_t>(offset)).ForValue(v);
+        return c_.Bad(Rule::kArenaAlignment, kAlignment, static_cast<int64_t>(offset)).ForValue(v);
       }
       int64_t bytes;
-      FLOE_RETURN_IF_ERROR(UpperBytes(p_, v, BoxOf(c_, bucket_), &bytes));
+      if (!UpperBytes(&c_, v, BoxOf(c_, bucket_), &bytes)) return false;
       // TensorBytes stays far enough below 2^63 for the slack.
       const uint64_t needed = static_cast<uint64_t>(bytes) + kReadSlack;
       if (!InTable(offset, needed, bucket_.arena_bytes)) {
-        return Bad(Rule::kArenaRange, static_cast<int64_t>(bucket_.arena_bytes),
-                   static_cast<int64_t>(offset))
+        return c_
+            .Bad(Rule::kArenaRange, static_cast<int64_t>(bucket_.arena_bytes),
+                 static_cast<int64_t>(offset))
             .ForValue(v);
       }
       c_.arena_begin[v] = static_cast<int64_t>(offset);
       c_.arena_end[v] = static_cast<int64_t>(offset) + bytes;
     }
-    return OkStatus();
+    return true;
   }
 
   void Sort() {
@@ -167,7 +169,7 @@ class ArenaSweep {
     }
   }
 
-  Status Insert(uint32_t v) {
+  bool Insert(uint32_t v) {
     const uint32_t rank = c_.rank[v];
     const uint32_t before = set_.Before(rank);
     if (before != kNoIndex && c_.arena_end[c_.by_offset[before]] > c_.arena_begin[v]) {
@@ -178,11 +180,11 @@ class ArenaSweep {
       return Overlap(v, c_.by_offset[after]);
     }
     set_.Insert(rank);
-    return OkStatus();
+    return true;
   }
 
   // Two rules: with an operand of its own instruction, or with a bystander.
-  Status Overlap(uint32_t v, uint32_t other) const {
+  bool Overlap(uint32_t v, uint32_t other) {
     const uint32_t writer = c_.writer[v];
     Rule rule = Rule::kArenaOverlap;
     if (writer != kNoIndex) {
@@ -190,7 +192,7 @@ class ArenaSweep {
         if (input != kNoIndex && Root(p_, input) == other) rule = Rule::kInstructionAlias;
       }
     }
-    return Bad(rule, other, c_.arena_begin[v]).ForValue(v).At(writer);
+    return c_.Bad(rule, other, c_.arena_begin[v]).ForValue(v).At(writer);
   }
 
   Context& c_;
@@ -201,6 +203,6 @@ class ArenaSweep {
 
 }  // namespace
 
-Status CheckArena(Context* c, const BucketDef& bucket) { return ArenaSweep(c, bucket).Run(); }
+bool CheckArena(Context* c, const BucketDef& bucket) { return ArenaSweep(c, bucket).Run(); }
 
 }  // namespace floe::validate

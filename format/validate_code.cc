@@ -9,46 +9,48 @@ class CodeWalker {
  public:
   explicit CodeWalker(Context* c) : c_(*c), p_(c->p), mark_(static_cast<uint8_t>(c->method + 1)) {}
 
-  Status Method() {
+  bool Method() {
     const BlockDef& block = p_.blocks[p_.methods[c_.method].block];
-    FLOE_RETURN_IF_ERROR(MethodParams(block));
-    FLOE_RETURN_IF_ERROR(MethodResults(block));
-    FLOE_RETURN_IF_ERROR(Block(p_.methods[c_.method].block, 1, 1.0));
+    if (!MethodParams(block)) return false;
+    if (!MethodResults(block)) return false;
+    if (!Block(p_.methods[c_.method].block, 1, 1.0)) return false;
     for (const uint32_t v : p_.Results(block)) {
-      if (!c_.defined[v]) return Bad(Rule::kOutputNotWritten).ForValue(v);
+      if (!c_.defined[v]) return c_.Bad(Rule::kOutputNotWritten).ForValue(v);
     }
     Leave(0);
     return CheckSolvable(block);
   }
 
  private:
-  Status MethodParams(const BlockDef& block) {
+  bool MethodParams(const BlockDef& block) {
     for (const uint32_t v : p_.Params(block)) {
       if (StorageOf(p_.values[v]) != Storage::kInput || c_.param_of[v] != 0) {
-        return Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kInput), p_.values[v].storage)
+        return c_
+            .Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kInput), p_.values[v].storage)
             .ForValue(v);
       }
       c_.param_of[v] = mark_;
-      c_.used_symbols |= c_.symbols[v];
+      Use(v);
       Define(v);
     }
-    return OkStatus();
+    return true;
   }
 
-  Status MethodResults(const BlockDef& block) {
+  bool MethodResults(const BlockDef& block) {
     for (const uint32_t v : p_.Results(block)) {
       if (StorageOf(p_.values[v]) != Storage::kOutput || c_.result_of[v] != 0) {
-        return Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kOutput), p_.values[v].storage)
+        return c_
+            .Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kOutput), p_.values[v].storage)
             .ForValue(v);
       }
       c_.result_of[v] = mark_;
     }
-    return OkStatus();
+    return true;
   }
 
   // Bind finds the symbols' values from the inputs' shapes: each one must be the only symbol of
   // some input's dimension.
-  Status CheckSolvable(const BlockDef& block) {
+  bool CheckSolvable(const BlockDef& block) {
     uint64_t solvable = 0;
     for (const uint32_t v : p_.Params(block)) {
       const ValueDef& def = p_.values[v];
@@ -58,10 +60,12 @@ class CodeWalker {
       }
     }
     const uint64_t missing = c_.used_symbols & ~solvable;
-    if (missing != 0) return Bad(Rule::kSymbolRange, 0, __builtin_ctzll(missing));
-    return OkStatus();
+    if (missing != 0) return c_.Bad(Rule::kSymbolRange, 0, __builtin_ctzll(missing));
+    return true;
   }
 
+  // Bind must know the symbols of `v`.
+  void Use(uint32_t v) { c_.used_symbols |= c_.symbols[v] | c_.symbols[Root(p_, v)]; }
   void Define(uint32_t v) {
     c_.defined[v] = 1;
     c_.defined_log[defined_count_++] = v;
@@ -89,42 +93,45 @@ class CodeWalker {
   }
 
   // Claims `v` for its one writer. States may have one writer in each method.
-  Status Claim(uint32_t v, uint32_t writer) {
+  bool Claim(uint32_t v, uint32_t writer) {
     const Storage storage = StorageOf(p_.values[v]);
     const bool state = storage == Storage::kState;
     const bool output = storage == Storage::kOutput && c_.result_of[v] == mark_;
     if (storage != Storage::kArena && !state && !output) {
-      return Bad(Rule::kInstructionResult, static_cast<int64_t>(Storage::kArena),
-                 p_.values[v].storage)
+      return c_
+          .Bad(Rule::kInstructionResult, static_cast<int64_t>(Storage::kArena),
+               p_.values[v].storage)
           .ForValue(v);
     }
     if (state ? c_.written_by[v] == mark_ : c_.written_by[v] != 0) {
-      return Bad(Rule::kInstructionResult, 0, c_.written_by[v]).ForValue(v);
+      return c_.Bad(Rule::kInstructionResult, 0, c_.written_by[v]).ForValue(v);
     }
     c_.written_by[v] = mark_;
     c_.writer[v] = writer;
-    c_.used_symbols |= c_.symbols[v];
+    Use(v);
     if (storage == Storage::kArena) c_.arena_values[c_.arena_count++] = v;
-    return OkStatus();
+    return true;
   }
 
-  Status Block(uint32_t index, uint32_t depth, double trips) {
+  bool Block(uint32_t index, uint32_t depth, double trips) {
     if (depth > kMaxBlockDepth || c_.block_owned[index]) {
-      return Bad(Rule::kBlockStructure, kMaxBlockDepth, index);
+      return c_.Bad(Rule::kBlockStructure, kMaxBlockDepth, index);
     }
     c_.block_owned[index] = 1;
     const BlockDef& block = p_.blocks[index];
     for (uint32_t k = 0; k < block.instruction_count; ++k) {
       const uint32_t i = block.first_instruction + k;
-      if (Status s = Visit(i, depth, trips); !s.ok())
-        return s.instruction == kNoIndex ? s.At(i) : s;
+      if (!Visit(i, depth, trips)) {
+        if (c_.error().instruction == kNoIndex) c_.Again().At(i);
+        return false;
+      }
     }
-    return OkStatus();
+    return true;
   }
 
-  Status Visit(uint32_t index, uint32_t depth, double trips) {
+  bool Visit(uint32_t index, uint32_t depth, double trips) {
     const Instruction& i = p_.instructions[index];
-    if (c_.instruction_owned[index]) return Bad(Rule::kBlockStructure, 0, index);
+    if (c_.instruction_owned[index]) return c_.Bad(Rule::kBlockStructure, 0, index);
     c_.instruction_owned[index] = 1;
     c_.trips[c_.order_count] = trips;
     c_.order[c_.order_count++] = index;
@@ -134,28 +141,30 @@ class CodeWalker {
     for (uint32_t k = 0; k < inputs.size(); ++k) {
       const uint32_t v = inputs[k];
       if (v == kNoIndex) continue;
-      if (!Readable(v)) return Bad(Rule::kInstructionOperand).ForValue(v).ForOperand(k);
-      c_.used_symbols |= c_.symbols[v] | c_.symbols[Root(p_, v)];
+      if (!Readable(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v).ForOperand(k);
+      Use(v);
     }
     for (uint32_t k = 0; k < outputs.size(); ++k) {
       const uint32_t v = outputs[k];
       if (v == kNoIndex) continue;
-      if (Status s = Claim(v, index); !s.ok()) return s.ForOperand(i.input_count + k);
+      if (!Claim(v, index)) {
+        return c_.Again().ForOperand(i.input_count + k);
+      }
     }
     if (i.kernel == kKernelIf || i.kernel == kKernelLoop) {
-      FLOE_RETURN_IF_ERROR(Control(index, depth, trips));
+      if (!Control(index, depth, trips)) return false;
     } else if (i.block_count != 0) {
-      return Bad(Rule::kBlockStructure, 0, i.block_count);
+      return c_.Bad(Rule::kBlockStructure, 0, i.block_count);
     }
     for (const uint32_t v : outputs) {
       if (v != kNoIndex) Define(v);
     }
-    return OkStatus();
+    return true;
   }
 
-  Status Control(uint32_t index, uint32_t depth, double trips) {
+  bool Control(uint32_t index, uint32_t depth, double trips) {
     const Instruction& i = p_.instructions[index];
-    FLOE_RETURN_IF_ERROR(CheckControl(p_, index));
+    if (!CheckControl(&c_, index)) return false;
     const bool loop = i.kernel == kKernelLoop;
     if (loop) trips *= static_cast<double>(p_.attrs[i.first_attr]);
     for (uint32_t b = 0; b < i.block_count; ++b) {
@@ -163,33 +172,34 @@ class CodeWalker {
       const uint32_t mark = defined_count_;
       for (const uint32_t v : p_.Params(block)) {
         if (StorageOf(p_.values[v]) != Storage::kArena) {
-          return Bad(Rule::kBlockStructure, static_cast<int64_t>(Storage::kArena),
-                     p_.values[v].storage)
+          return c_
+              .Bad(Rule::kBlockStructure, static_cast<int64_t>(Storage::kArena),
+                   p_.values[v].storage)
               .ForValue(v);
         }
-        FLOE_RETURN_IF_ERROR(Claim(v, kNoIndex));
+        if (!Claim(v, kNoIndex)) return false;
         Define(v);
       }
-      FLOE_RETURN_IF_ERROR(Block(i.first_block + b, depth + 1, trips));
+      if (!Block(i.first_block + b, depth + 1, trips)) return false;
       for (uint32_t k = 0; k < block.result_count; ++k) {
-        FLOE_RETURN_IF_ERROR(Result(i, block, k));
+        if (!Result(i, block, k)) return false;
       }
       Leave(mark);
     }
-    return OkStatus();
+    return true;
   }
 
   // A block's results are copied to the instruction's outputs, or back to the loop's params as if
   // all at once. No copy may have its own target as its source.
-  Status Result(const Instruction& i, const BlockDef& block, uint32_t k) {
+  bool Result(const Instruction& i, const BlockDef& block, uint32_t k) {
     const uint32_t v = p_.Results(block)[k];
-    if (!Readable(v)) return Bad(Rule::kInstructionOperand).ForValue(v);
+    if (!Readable(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v);
     const uint32_t root = Root(p_, v);
-    c_.used_symbols |= c_.symbols[v] | c_.symbols[root];
+    Use(v);
     for (const uint32_t out : p_.Outputs(i)) {
-      if (out == root) return Bad(Rule::kBlockStructure, 0, k).ForValue(v);
+      if (out == root) return c_.Bad(Rule::kBlockStructure, 0, k).ForValue(v);
     }
-    return OkStatus();
+    return true;
   }
 
   Context& c_;
@@ -200,7 +210,7 @@ class CodeWalker {
 
 }  // namespace
 
-Status CheckCode(Context* c) {
+bool CheckCode(Context* c) {
   c->order_count = 0;
   c->arena_count = 0;
   c->used_symbols = 0;

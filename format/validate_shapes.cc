@@ -12,7 +12,7 @@ std::span<const DimTerm> Terms(const ProgramView& p, const DimExpr& dim) {
   return p.terms.subspan(dim.first_term, dim.term_count);
 }
 const DimExpr& DimOf(const ProgramView& p, const ValueDef& v, int axis) {
-  return p.dims[p.value_dims[v.first_dim + static_cast<uint32_t>(axis)]];
+  return p.DimOf(v, static_cast<uint32_t>(axis));
 }
 
 // A dimension expression in which the symbols that have one value only are replaced by it.
@@ -85,6 +85,7 @@ struct Factors {
   int number_count = 0;
   Form forms[kMaxRank];
   int form_count = 0;
+  bool zero = false;  // One of the numbers is.
 };
 
 bool FactorsOf(const ProgramView& p, uint32_t value, const Box& box, Factors* f) {
@@ -93,6 +94,7 @@ bool FactorsOf(const ProgramView& p, uint32_t value, const Box& box, Factors* f)
     Form form;
     if (!form.Init(p, DimOf(p, v, a), box)) return false;
     f->numbers[f->number_count++] = static_cast<uint64_t>(form.content());
+    if (form.content() == 0) f->zero = true;
     if (!form.varies()) continue;
     // Insertion sort: at most 8 of them.
     int at = f->form_count++;
@@ -104,37 +106,28 @@ bool FactorsOf(const ProgramView& p, uint32_t value, const Box& box, Factors* f)
   return true;
 }
 
-// Equality of two products of numbers, by cancelling common divisors: no overflow.
-bool SameProduct(const Factors& a, const Factors& b) {
-  uint64_t x[kMaxRank];
-  uint64_t y[kMaxRank];
-  std::copy_n(a.numbers, a.number_count, x);
-  std::copy_n(b.numbers, b.number_count, y);
-  const auto has_zero = [](const uint64_t* n, int count) {
-    return std::find(n, n + count, uint64_t{0}) != n + count;
-  };
-  const bool zero_a = has_zero(x, a.number_count);
-  const bool zero_b = has_zero(y, b.number_count);
-  if (zero_a || zero_b) return zero_a && zero_b;
-  for (int i = 0; i < a.number_count; ++i) {
-    for (int j = 0; j < b.number_count; ++j) {
-      const uint64_t g = std::gcd(x[i], y[j]);
-      x[i] /= g;
-      y[j] /= g;
+// Are the products of their numbers (not zero) equal? Cancels common divisors: no overflow.
+bool SameNumbers(Factors* a, Factors* b) {
+  for (int i = 0; i < a->number_count; ++i) {
+    for (int j = 0; j < b->number_count; ++j) {
+      const uint64_t g = std::gcd(a->numbers[i], b->numbers[j]);
+      a->numbers[i] /= g;
+      b->numbers[j] /= g;
     }
   }
-  const auto all_one = [](const uint64_t* n, int count) {
-    return std::all_of(n, n + count, [](uint64_t v) { return v == 1; });
-  };
-  return all_one(x, a.number_count) && all_one(y, b.number_count);
-}
-
-bool HasZero(const Factors& f) {
-  return std::find(f.numbers, f.numbers + f.number_count, uint64_t{0}) !=
-         f.numbers + f.number_count;
+  for (const Factors* f : {a, b}) {
+    for (int i = 0; i < f->number_count; ++i) {
+      if (f->numbers[i] != 1) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
+
+uint32_t Root(const ProgramView& p, uint32_t v) {
+  return StorageOf(p.values[v]) == Storage::kAlias ? p.values[v].link : v;
+}
 
 bool DimBounds(const ProgramView& p, const DimExpr& dim, const Box& box, int64_t* min,
                int64_t* max) {
@@ -151,32 +144,30 @@ bool DimBounds(const ProgramView& p, const DimExpr& dim, const Box& box, int64_t
   return true;
 }
 
-Status UpperBytes(const ProgramView& p, uint32_t value, const Box& box, int64_t* bytes) {
+bool UpperBytes(Context* c, uint32_t value, const Box& box, int64_t* bytes) {
+  const ProgramView& p = c->p;
   const ValueDef& v = p.values[value];
-  TensorInfo info;
-  info.dtype = static_cast<DType>(v.dtype);
-  info.layout = static_cast<LayoutId>(v.layout);
-  info.rank = v.rank;
-  info.halo = {v.halo_top, v.halo_bottom, v.halo_gap};
-  info.groups = v.groups;
+  TensorInfo info = TypeOf(v);
   for (int a = 0; a < v.rank; ++a) {
     int64_t min;
     if (!DimBounds(p, DimOf(p, v, a), box, &min, &info.dims[a])) {
-      return Bad(Rule::kDimRange).ForValue(value).ForOperand(kNoIndex, a);
+      return c->Bad(Rule::kDimRange).ForValue(value).ForAxis(a);
     }
   }
-  if (Status s = TensorBytes(info, bytes); !s.ok()) return s.ForValue(value);
-  return OkStatus();
+  if (c->Passes(TensorBytes(info, bytes))) return true;
+  return c->Again().ForValue(value);
 }
 
 bool SameDim(const ProgramView& p, uint32_t a, uint32_t b) {
-  if (a == b) return true;
   const DimExpr& x = p.dims[a];
   const DimExpr& y = p.dims[b];
-  return x.constant == y.constant &&
-         std::ranges::equal(Terms(p, x), Terms(p, y), [](const DimTerm& s, const DimTerm& t) {
-           return s.symbol == t.symbol && s.coefficient == t.coefficient;
-         });
+  if (x.constant != y.constant || x.term_count != y.term_count) return false;
+  for (uint32_t i = 0; i < x.term_count; ++i) {
+    const DimTerm& s = p.terms[x.first_term + i];
+    const DimTerm& t = p.terms[y.first_term + i];
+    if (s.symbol != t.symbol || s.coefficient != t.coefficient) return false;
+  }
+  return true;
 }
 
 bool SameType(const ProgramView& p, uint32_t a, uint32_t b) {
@@ -197,9 +188,9 @@ bool SameType(const ProgramView& p, uint32_t a, uint32_t b) {
 bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box) {
   Factors x;
   Factors y;
-  if (!FactorsOf(p, a, box, &x) || !FactorsOf(p, b, box, &y) || !SameProduct(x, y)) return false;
-  if (HasZero(x)) return true;
-  if (x.form_count != y.form_count) return false;
+  if (!FactorsOf(p, a, box, &x) || !FactorsOf(p, b, box, &y)) return false;
+  if (x.zero || y.zero) return x.zero && y.zero;
+  if (x.form_count != y.form_count || !SameNumbers(&x, &y)) return false;
   for (int i = 0; i < x.form_count; ++i) {
     if (x.forms[i].ComparePrimitive(y.forms[i]) != 0) return false;
   }

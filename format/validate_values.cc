@@ -26,156 +26,158 @@ uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim) {
 }
 
 // What does not depend on the storage. Fills symbols[v] and the upper bound of the size.
-Status CheckType(Context* c, uint32_t index, int64_t* bytes) {
+bool CheckType(Context* c, uint32_t index, int64_t* bytes) {
   const ProgramView& p = c->p;
   const ValueDef& v = p.values[index];
-  if (DTypeSize(static_cast<DType>(v.dtype)) == 0) return Bad(Rule::kValueDType, 0, v.dtype);
-  if (!IsKnownLayout(v.layout)) return Bad(Rule::kValueLayout, 0, v.layout);
+  if (DTypeSize(static_cast<DType>(v.dtype)) == 0) return c->Bad(Rule::kValueDType, 0, v.dtype);
+  if (!IsKnownLayout(v.layout)) return c->Bad(Rule::kValueLayout, 0, v.layout);
   if (v.rank > kMaxRank || !InTable(v.first_dim, v.rank, p.value_dims.size())) {
-    return Bad(Rule::kValueRank, kMaxRank, v.rank);
+    return c->Bad(Rule::kValueRank, kMaxRank, v.rank);
   }
-  if (v.reserved0 != 0) return Bad(Rule::kValueStorage, 0, v.reserved0);
+  if (v.reserved0 != 0) return c->Bad(Rule::kValueStorage, 0, v.reserved0);
   c->symbols[index] = 0;
   for (const uint32_t dim : p.value_dims.subspan(v.first_dim, v.rank)) {
     c->symbols[index] |= SymbolsOf(p, p.dims[dim]);
   }
-  return UpperBytes(p, index, c->all(), bytes);
+  return UpperBytes(c, index, c->all(), bytes);
 }
 
 // Constants and index tables: their bytes are all there, aligned and of exactly the shape's size.
-Status CheckConstant(const ProgramView& p, uint32_t index, int64_t bytes) {
+bool CheckConstant(Context* c, uint32_t index, int64_t bytes) {
+  const ProgramView& p = c->p;
   const ValueDef& v = p.values[index];
   const auto indices = static_cast<uint32_t>(SectionKind::kIndices);
   uint32_t kind = v.link;
   if (StorageOf(v) == Storage::kIndex) {
-    if (v.link != 0 && v.link != indices) return Bad(Rule::kValueStorage, indices, v.link);
-    if (!IsDense(v)) return Bad(Rule::kValueLayout, 0, v.layout);
+    if (v.link != 0 && v.link != indices) return c->Bad(Rule::kValueStorage, indices, v.link);
+    if (!IsDense(v)) return c->Bad(Rule::kValueLayout, 0, v.layout);
     kind = indices;
   } else if (kind != static_cast<uint32_t>(SectionKind::kConstants) &&
              kind != static_cast<uint32_t>(SectionKind::kPackedWeights)) {
-    return Bad(Rule::kValueStorage, static_cast<uint32_t>(SectionKind::kConstants), v.link);
+    return c->Bad(Rule::kValueStorage, static_cast<uint32_t>(SectionKind::kConstants), v.link);
   }
   if (!IsFixed(p, index) || v.bytes != static_cast<uint64_t>(bytes)) {
-    return Bad(Rule::kConstantRange, bytes, static_cast<int64_t>(v.bytes));
+    return c->Bad(Rule::kConstantRange, bytes, static_cast<int64_t>(v.bytes));
   }
   const uint64_t size = p.sections[kind].size();
   if (v.offset % kAlignment != 0 || !InTable(v.offset, v.bytes, size)) {
-    return Bad(Rule::kConstantRange, static_cast<int64_t>(size), static_cast<int64_t>(v.offset));
+    return c->Bad(Rule::kConstantRange, static_cast<int64_t>(size), static_cast<int64_t>(v.offset));
   }
-  return OkStatus();
+  return true;
 }
 
-Status CheckAlias(const ProgramView& p, uint32_t index) {
+bool CheckAlias(Context* c, uint32_t index) {
+  const ProgramView& p = c->p;
   const ValueDef& v = p.values[index];
   if (v.link >= p.values.size() || v.link == index) {
-    return Bad(Rule::kAliasChain, static_cast<int64_t>(p.values.size()), v.link);
+    return c->Bad(Rule::kAliasChain, static_cast<int64_t>(p.values.size()), v.link);
   }
   const ValueDef& target = p.values[v.link];
   if (StorageOf(target) == Storage::kAlias || !IsDense(v) || !IsDense(target) ||
       v.dtype != target.dtype) {
-    return Bad(Rule::kAliasChain, target.dtype, v.dtype);
+    return c->Bad(Rule::kAliasChain, target.dtype, v.dtype);
   }
-  return OkStatus();  // The sizes are compared once every value's dims are known to be valid.
+  return true;  // The sizes are compared once every value's dims are known to be valid.
 }
 
-Status CheckDimsContent(Context* c, uint32_t index) {
+bool CheckDimsContent(Context* c, uint32_t index) {
   const ProgramView& p = c->p;
   const ValueDef& v = p.values[index];
   if (v.dtype != static_cast<uint8_t>(DType::kI64)) {
-    return Bad(Rule::kValueDType, static_cast<int64_t>(DType::kI64), v.dtype);
+    return c->Bad(Rule::kValueDType, static_cast<int64_t>(DType::kI64), v.dtype);
   }
-  if (!IsDense(v)) return Bad(Rule::kValueLayout, 0, v.layout);
-  if (!IsFixed(p, index)) return Bad(Rule::kValueStorage);
+  if (!IsDense(v)) return c->Bad(Rule::kValueLayout, 0, v.layout);
+  if (!IsFixed(p, index)) return c->Bad(Rule::kValueStorage);
   TensorInfo info;
-  FLOE_RETURN_IF_ERROR(ConcreteInfo(p, index, c->symbol_min, &info));
+  if (!c->Passes(ConcreteInfo(p, index, c->symbol_min, &info))) return false;
   int64_t count;
   if (!ElementCount(info, &count) || count > kMaxDimsElements) {
-    return Bad(Rule::kValueStorage, kMaxDimsElements, count);
+    return c->Bad(Rule::kValueStorage, kMaxDimsElements, count);
   }
   if (!InTable(v.offset, static_cast<uint64_t>(count), p.value_dims.size())) {
-    return Bad(Rule::kDimRange, static_cast<int64_t>(p.value_dims.size()),
-               static_cast<int64_t>(v.offset));
+    return c->Bad(Rule::kDimRange, static_cast<int64_t>(p.value_dims.size()),
+                  static_cast<int64_t>(v.offset));
   }
   for (const uint32_t dim : p.value_dims.subspan(v.offset, static_cast<size_t>(count))) {
     c->symbols[index] |= SymbolsOf(p, p.dims[dim]);
   }
-  return OkStatus();
+  return true;
 }
 
-Status CheckStorage(Context* c, uint32_t index, int64_t bytes) {
+bool CheckStorage(Context* c, uint32_t index, int64_t bytes) {
   const ProgramView& p = c->p;
   const ValueDef& v = p.values[index];
   const Storage storage = StorageOf(v);
   const bool constant = storage == Storage::kConstant || storage == Storage::kIndex;
   // Packed layouts are the compiler's; nothing writes them at run time.
   if (storage != Storage::kConstant && !IsActivationLayout(v.layout)) {
-    return Bad(Rule::kValueLayout, 0, v.layout);
+    return c->Bad(Rule::kValueLayout, 0, v.layout);
   }
   if (!constant && v.bytes != 0) {
-    return Bad(Rule::kValueStorage, 0, static_cast<int64_t>(v.bytes));
+    return c->Bad(Rule::kValueStorage, 0, static_cast<int64_t>(v.bytes));
   }
   if (!constant && storage != Storage::kDims && v.offset != 0) {
-    return Bad(Rule::kValueStorage, 0, static_cast<int64_t>(v.offset));
+    return c->Bad(Rule::kValueStorage, 0, static_cast<int64_t>(v.offset));
   }
   switch (storage) {
     case Storage::kInput:
     case Storage::kOutput:
-      if (!IsDense(v)) return Bad(Rule::kValueLayout, 0, v.layout);
-      return v.link == 0 ? OkStatus() : Bad(Rule::kValueStorage, 0, v.link);
+      if (!IsDense(v)) return c->Bad(Rule::kValueLayout, 0, v.layout);
+      return v.link == 0 || c->Bad(Rule::kValueStorage, 0, v.link);
     case Storage::kArena:
-      return OkStatus();  // The slot is checked with each bucket.
+      return true;  // The slot is checked with each bucket.
     case Storage::kConstant:
     case Storage::kIndex:
-      return CheckConstant(p, index, bytes);
+      return CheckConstant(c, index, bytes);
     case Storage::kState:
       if (v.link >= p.states.size() || p.states[v.link].value != index) {
-        return Bad(Rule::kStateRange, static_cast<int64_t>(p.states.size()), v.link);
+        return c->Bad(Rule::kStateRange, static_cast<int64_t>(p.states.size()), v.link);
       }
-      return OkStatus();
+      return true;
     case Storage::kAlias:
-      return CheckAlias(p, index);
+      return CheckAlias(c, index);
     case Storage::kDims:
-      if (v.link != 0) return Bad(Rule::kValueStorage, 0, v.link);
+      if (v.link != 0) return c->Bad(Rule::kValueStorage, 0, v.link);
       return CheckDimsContent(c, index);
     case Storage::kNone:
       break;
   }
-  return Bad(Rule::kValueStorage, 0, v.storage);
+  return c->Bad(Rule::kValueStorage, 0, v.storage);
 }
 
-Status CheckState(const Context& c, uint32_t index) {
-  const ProgramView& p = c.p;
+bool CheckState(Context* c, uint32_t index) {
+  const ProgramView& p = c->p;
   const StateDef& s = p.states[index];
   if (s.value >= p.values.size()) {
-    return Bad(Rule::kStateRange, static_cast<int64_t>(p.values.size()), s.value);
+    return c->Bad(Rule::kStateRange, static_cast<int64_t>(p.values.size()), s.value);
   }
   const ValueDef& v = p.values[s.value];
   if (StorageOf(v) != Storage::kState || v.link != index || !IsFixed(p, s.value)) {
-    return Bad(Rule::kStateRange, index, v.link).ForValue(s.value);
+    return c->Bad(Rule::kStateRange, index, v.link).ForValue(s.value);
   }
   int64_t bytes;
-  FLOE_RETURN_IF_ERROR(UpperBytes(p, s.value, c.all(), &bytes));
+  if (!UpperBytes(c, s.value, c->all(), &bytes)) return false;
   if (s.bytes != static_cast<uint64_t>(bytes)) {
-    return Bad(Rule::kStateRange, bytes, static_cast<int64_t>(s.bytes)).ForValue(s.value);
+    return c->Bad(Rule::kStateRange, bytes, static_cast<int64_t>(s.bytes)).ForValue(s.value);
   }
   if (s.init_bytes == 0) {
-    return s.init_offset == 0 ? OkStatus()
-                              : Bad(Rule::kStateRange, 0, static_cast<int64_t>(s.init_offset));
+    return s.init_offset == 0 || c->Bad(Rule::kStateRange, 0, static_cast<int64_t>(s.init_offset));
   }
   if (s.init_bytes != s.bytes || s.init_offset % kAlignment != 0 ||
       !InTable(s.init_offset, s.init_bytes, Section(p, SectionKind::kConstants).size())) {
-    return Bad(Rule::kStateRange, static_cast<int64_t>(s.bytes), static_cast<int64_t>(s.init_bytes))
+    return c
+        ->Bad(Rule::kStateRange, static_cast<int64_t>(s.bytes), static_cast<int64_t>(s.init_bytes))
         .ForValue(s.value);
   }
-  return OkStatus();
+  return true;
 }
 
 // A golden's tensor against the input or output that it stands for.
-Status CheckGoldenTensor(const Context& c, const GoldenTensor& t, uint32_t value) {
-  const ProgramView& p = c.p;
+bool CheckGoldenTensor(Context* c, const GoldenTensor& t, uint32_t value) {
+  const ProgramView& p = c->p;
   const ValueDef& v = p.values[value];
-  const auto bad = [&](int64_t expected, int64_t got) {
-    return Bad(Rule::kGoldenRange, expected, got).ForValue(value);
+  const auto bad = [c, value](int64_t expected, int64_t got) -> bool {
+    return c->Bad(Rule::kGoldenRange, expected, got).ForValue(value);
   };
   if (t.dtype != v.dtype || t.reserved != 0) return bad(v.dtype, t.dtype);
   if (t.rank != v.rank) return bad(v.rank, t.rank);
@@ -189,8 +191,8 @@ Status CheckGoldenTensor(const Context& c, const GoldenTensor& t, uint32_t value
       continue;
     }
     int64_t min, max;
-    const DimExpr& dim = p.dims[p.value_dims[v.first_dim + static_cast<uint32_t>(a)]];
-    if (!DimBounds(p, dim, c.all(), &min, &max) || t.dims[a] < min || t.dims[a] > max) {
+    const DimExpr& dim = p.DimOf(v, static_cast<uint32_t>(a));
+    if (!DimBounds(p, dim, c->all(), &min, &max) || t.dims[a] < min || t.dims[a] > max) {
       return bad(dim.constant, t.dims[a]);
     }
   }
@@ -202,54 +204,54 @@ Status CheckGoldenTensor(const Context& c, const GoldenTensor& t, uint32_t value
   if (t.offset % kAlignment != 0 || !InTable(t.offset, t.bytes, size)) {
     return bad(static_cast<int64_t>(size), static_cast<int64_t>(t.offset));
   }
-  return OkStatus();
+  return true;
 }
 
 // Inputs come first, all of them in order; then outputs in order, at least one.
-Status CheckGolden(const Context& c, const GoldenDef& g) {
-  const ProgramView& p = c.p;
+bool CheckGolden(Context* c, const GoldenDef& g) {
+  const ProgramView& p = c->p;
   const BlockDef& block = p.blocks[p.methods[g.method].block];
   const auto params = p.Params(block);
   const auto results = p.Results(block);
   if (g.tensor_count <= params.size()) {
-    return Bad(Rule::kGoldenRange, static_cast<int64_t>(params.size()) + 1, g.tensor_count);
+    return c->Bad(Rule::kGoldenRange, static_cast<int64_t>(params.size()) + 1, g.tensor_count);
   }
   int64_t last = -1;
   for (uint32_t i = 0; i < g.tensor_count; ++i) {
     const GoldenTensor& t = p.golden_tensors[g.first_tensor + i];
     const bool output = i >= params.size();
-    if (t.is_output != (output ? 1 : 0)) return Bad(Rule::kGoldenRange, output, t.is_output);
+    if (t.is_output != (output ? 1 : 0)) return c->Bad(Rule::kGoldenRange, output, t.is_output);
     if (output ? (t.position <= last || t.position >= results.size()) : t.position != i) {
-      return Bad(Rule::kGoldenRange, i, t.position);
+      return c->Bad(Rule::kGoldenRange, i, t.position);
     }
     if (output) last = t.position;
-    FLOE_RETURN_IF_ERROR(
-        CheckGoldenTensor(c, t, output ? results[t.position] : params[t.position]));
+    if (!CheckGoldenTensor(c, t, output ? results[t.position] : params[t.position])) return false;
   }
-  return OkStatus();
+  return true;
 }
 
 }  // namespace
 
-Status CheckValues(Context* c) {
+bool CheckValues(Context* c) {
   const ProgramView& p = c->p;
   for (uint32_t v = 0; v < p.values.size(); ++v) {
     int64_t bytes = 0;
-    Status s = CheckType(c, v, &bytes);
-    if (s.ok()) s = CheckStorage(c, v, bytes);
-    if (!s.ok()) return s.ForValue(v);
+    if (!CheckType(c, v, &bytes) || !CheckStorage(c, v, bytes)) {
+      return c->Again().ForValue(v);
+    }
   }
   for (uint32_t v = 0; v < p.values.size(); ++v) {
     if (StorageOf(p.values[v]) != Storage::kAlias) continue;
     if (!SameCount(p, v, p.values[v].link, c->all())) {
-      return Bad(Rule::kAliasChain, p.values[v].link, v).ForValue(v);
+      return c->Bad(Rule::kAliasChain, p.values[v].link, v).ForValue(v);
     }
   }
-  for (uint32_t s = 0; s < p.states.size(); ++s) FLOE_RETURN_IF_ERROR(CheckState(*c, s));
-  return OkStatus();
+  for (uint32_t s = 0; s < p.states.size(); ++s)
+    if (!CheckState(c, s)) return false;
+  return true;
 }
 
-Status CheckGoldens(Context* c) {
+bool CheckGoldens(Context* c) {
   const ProgramView& p = c->p;
   uint64_t uses = 0;
   for (const GoldenDef& g : p.goldens) {
@@ -257,14 +259,15 @@ Status CheckGoldens(Context* c) {
     if (g.method >= p.methods.size() || g.reserved != 0 ||
         !InTable(g.first_tensor, g.tensor_count, p.golden_tensors.size()) ||
         uses > p.golden_tensors.size()) {
-      return Bad(Rule::kGoldenRange, static_cast<int64_t>(p.golden_tensors.size()), g.first_tensor);
+      return c->Bad(Rule::kGoldenRange, static_cast<int64_t>(p.golden_tensors.size()),
+                    g.first_tensor);
     }
     if (!std::isfinite(g.rtol) || !std::isfinite(g.atol) || g.rtol < 0 || g.atol < 0) {
-      return Bad(Rule::kGoldenRange);
+      return c->Bad(Rule::kGoldenRange);
     }
-    FLOE_RETURN_IF_ERROR(CheckGolden(*c, g));
+    if (!CheckGolden(c, g)) return false;
   }
-  return OkStatus();
+  return true;
 }
 
 }  // namespace floe::validate

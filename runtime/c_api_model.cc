@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "backends/registry.h"
+#include "runtime/error.h"
 #include "runtime/floe.h"
 #include "runtime/model.h"
 #include "runtime/text.h"
@@ -11,17 +12,9 @@ using floe::DimExpr;
 using floe::ProgramView;
 using floe::runtime::FromHandle;
 using floe::runtime::Text;
+using floe::runtime::WriteInfo;
 
 namespace {
-
-// Writes as much of `info` as the caller's struct has room for.
-template <typename T>
-floe_status WriteInfo(T info, T* out) {
-  if (out == nullptr || out->struct_size < sizeof(size_t)) return FLOE_INVALID_ARGUMENT;
-  info.struct_size = out->struct_size;
-  std::memcpy(out, &info, std::min(out->struct_size, sizeof(T)));
-  return FLOE_OK;
-}
 
 bool HasMethod(const floe_model* model, uint32_t method) {
   return model != nullptr && method < FromHandle(model).view().methods.size();
@@ -148,7 +141,7 @@ floe_status floe_model_get_spec(const floe_model* model, floe_entity entity, uin
   full.dtype = v.dtype;
   full.rank = v.rank;
   for (uint32_t a = 0; a < v.rank; ++a) {
-    full.axes[a] = AxisOf(p, p.dims[p.value_dims[v.first_dim + a]]);
+    full.axes[a] = AxisOf(p, p.DimOf(v, a));
   }
   return WriteInfo(full, spec);
 }

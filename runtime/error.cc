@@ -2,16 +2,13 @@
 
 #include <cstring>
 
+#include "format/ops.h"
 #include "runtime/text.h"
 
 namespace floe::runtime {
 namespace {
 
-bool IsBindShapeRule(Rule rule) {
-  return rule == Rule::kBindDType || rule == Rule::kBindRank || rule == Rule::kBindFixedDim ||
-         rule == Rule::kBindSymbolRange || rule == Rule::kBindSymbolMultiple ||
-         rule == Rule::kBindSymbolConflict || rule == Rule::kBindMissing;
-}
+bool IsBindShapeRule(Rule rule) { return rule >= Rule::kBindDType && rule <= Rule::kBindMissing; }
 
 bool IsInstructionRule(Rule rule) {
   return rule >= Rule::kInstructionKernel && rule <= Rule::kLoopBound;
@@ -31,7 +28,7 @@ void DescribeInput(const ProgramView& p, uint32_t value, int32_t axis, Text* tex
   const ValueDef& v = p.values[value];
   for (int32_t a = 0; a < v.rank; ++a) {
     if (axis >= 0 && a != axis) continue;
-    const DimExpr& dim = p.dims[p.value_dims[v.first_dim + static_cast<uint32_t>(a)]];
+    const DimExpr& dim = p.DimOf(v, static_cast<uint32_t>(a));
     for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
       *text << "; ";
       PutSymbol(p, term.symbol, text);
@@ -43,7 +40,7 @@ void DescribeInput(const ProgramView& p, uint32_t value, int32_t axis, Text* tex
 void DescribeConflict(const ProgramView& p, uint32_t value, int32_t axis, Text* text) {
   if (axis < 0) return;
   const auto symbol_of = [&p](uint32_t v, uint32_t a) {
-    const DimExpr& dim = p.dims[p.value_dims[p.values[v].first_dim + a]];
+    const DimExpr& dim = p.DimOf(p.values[v], a);
     if (dim.term_count != 1) return kNoIndex;
     return p.terms[dim.first_term].symbol;
   };
@@ -131,6 +128,17 @@ floe_status Report(const Status& s, const ErrorScene& scene, floe_error* error) 
     Describe(s, scene, error);
   }
   return static_cast<floe_status>(s.code);
+}
+
+floe_status WriteInfo(const void* info, size_t size, void* out) {
+  size_t room;  // struct_size, which every info struct starts with.
+  if (out == nullptr) return FLOE_INVALID_ARGUMENT;
+  std::memcpy(&room, out, sizeof(room));
+  if (room < sizeof(room)) return FLOE_INVALID_ARGUMENT;
+  if (room < size) size = room;
+  std::memcpy(static_cast<char*>(out) + sizeof(room), static_cast<const char*>(info) + sizeof(room),
+              size - sizeof(room));
+  return FLOE_OK;
 }
 
 }  // namespace floe::runtime

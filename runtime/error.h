@@ -20,6 +20,13 @@ struct ErrorScene {
 // Returns the code. `error` may be null. Looks nothing up on success.
 floe_status Report(const Status& status, const ErrorScene& scene, floe_error* error);
 
+// Writes as much of an info struct as the caller's has room for, whose struct_size stays.
+floe_status WriteInfo(const void* info, size_t size, void* out);
+template <typename T>
+floe_status WriteInfo(const T& info, T* out) {
+  return WriteInfo(&info, sizeof(T), out);
+}
+
 }  // namespace floe::runtime
 
 #endif  // FLOE_RUNTIME_ERROR_H_

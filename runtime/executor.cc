@@ -19,16 +19,15 @@ uint64_t NowNs() {
 
 // ---- Workers ------------------------------------------------------------------------------------
 
-Status Workers::Init(ThreadPool* pool, const floe_executor& executor, const Allocator& allocator) {
+bool Workers::Init(ThreadPool* pool, const floe_executor& executor, const Allocator& allocator,
+                   ErrorSink* e) {
   allocator_ = allocator;
   if (executor.parallel_for != nullptr) {
     if (pool != nullptr || executor.workers == 0 || executor.workers > kMaxWorkers) {
-      return Error(Code::kInvalidArgument, Rule::kHostArgument, kMaxWorkers, executor.workers);
+      return e->Fail(Code::kInvalidArgument, Rule::kHostArgument, kMaxWorkers, executor.workers);
     }
-    void* memory = allocator.Allocate(sizeof(Job), alignof(Job));
-    if (memory == nullptr) {
-      return Error(Code::kResourceExhausted, Rule::kHostMemory, sizeof(Job));
-    }
+    void* memory = e->Allocate(allocator, sizeof(Job), alignof(Job));
+    if (memory == nullptr) return false;
     job_ = new (memory) Job;
     executor_ = executor;
     count_ = executor.workers;
@@ -37,7 +36,7 @@ Status Workers::Init(ThreadPool* pool, const floe_executor& executor, const Allo
     pool_ = pool;
     count_ = pool->size();
   }
-  return OkStatus();
+  return true;
 }
 
 void Workers::Destroy() {
@@ -98,7 +97,16 @@ struct Phase {
 };
 
 Code CodeOf(Rule rule) {
-  return rule == Rule::kRunIndex ? Code::kOutOfRange : Code::kInvalidArgument;
+  switch (rule) {
+    case Rule::kRunCancelled:
+      return Code::kCancelled;
+    case Rule::kRunDeadline:
+      return Code::kDeadlineExceeded;
+    case Rule::kRunIndex:
+      return Code::kOutOfRange;
+    default:
+      return Code::kInvalidArgument;
+  }
 }
 
 void CopyValue(void* to, const void* from, int64_t bytes) {
@@ -109,24 +117,24 @@ void CopyValue(void* to, const void* from, int64_t bytes) {
 
 class Runner {
  public:
-  Runner(const RunContext& context, bool shared)
-      : c_(context), plan_(*context.plan), view_(plan_.view()), shared_(shared) {}
+  Runner(const RunContext& context, bool shared, ErrorSink* e)
+      : c_(context), plan_(*context.plan), view_(plan_.view()), shared_(shared), e_(e) {}
 
-  Status RunBlock(const BlockDef& block) {
+  bool RunBlock(const BlockDef& block) {
     const Step* step = plan_.steps() + (block.first_instruction - plan_.instructions().first);
     const uint32_t end = block.first_instruction + block.instruction_count;
     for (uint32_t i = block.first_instruction; i < end; ++i, ++step) {
-      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule).At(i);
+      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule, i);
       if (step->kind == StepKind::kKernel) {
         const Rule rule = c_.profile != nullptr ? RunProfiled(*step, i) : RunKernel(*step);
-        if (rule != Rule::kNone) return Error(CodeOf(rule), rule).At(i);
+        if (rule != Rule::kNone) return Stopped(rule, i);
       } else if (step->kind == StepKind::kIf) {
-        FLOE_RETURN_IF_ERROR(RunIf(view_.instructions[i]));
+        if (!RunIf(view_.instructions[i])) return false;
       } else {
-        FLOE_RETURN_IF_ERROR(RunLoop(view_.instructions[i], i));
+        if (!RunLoop(view_.instructions[i], i)) return false;
       }
     }
-    return OkStatus();
+    return true;
   }
 
  private:
@@ -137,8 +145,8 @@ class Runner {
     if (c_.deadline_ns != 0 && NowNs() >= c_.deadline_ns) return Rule::kRunDeadline;
     return Rule::kNone;
   }
-  static Status Stopped(Rule rule) {
-    return Error(rule == Rule::kRunCancelled ? Code::kCancelled : Code::kDeadlineExceeded, rule);
+  bool Stopped(Rule rule, uint32_t instruction) const {
+    return e_->Fail(CodeOf(rule), rule).At(instruction);
   }
 
   Rule RunKernel(const Step& step) const {
@@ -183,17 +191,17 @@ class Runner {
     }
   }
 
-  Status RunIf(const Instruction& ins) {
+  bool RunIf(const Instruction& ins) {
     const bool condition = *static_cast<const uint8_t*>(Operand(ins, 0)) != 0;
     const BlockDef& block = view_.blocks[ins.first_block + (condition ? 0 : 1)];
-    FLOE_RETURN_IF_ERROR(RunBlock(block));
+    if (!RunBlock(block)) return false;
     for (uint32_t o = 0; o < ins.output_count; ++o) {
       CopyToOutput(ins, o, plan_.block_value(block.first_result + o));
     }
-    return OkStatus();
+    return true;
   }
 
-  Status RunLoop(const Instruction& ins, uint32_t index) {
+  bool RunLoop(const Instruction& ins, uint32_t index) {
     const BlockDef& body = view_.blocks[ins.first_block];
     const auto params = view_.Params(body);
     const uint32_t carried = ins.output_count;
@@ -207,19 +215,19 @@ class Runner {
                 plan_.bytes(params[i + 1]));
     }
     for (int64_t iteration = 0; go && iteration < limit; ++iteration) {
-      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule).At(index);
+      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule, index);
       if (iteration == max_trips) {
-        return Error(Code::kOutOfRange, Rule::kRunTrips, max_trips, limit).At(index);
+        return e_->Fail(Code::kOutOfRange, Rule::kRunTrips, max_trips, limit).At(index);
       }
       std::memcpy(plan_.block_value(body.first_param), &iteration, sizeof(iteration));
-      FLOE_RETURN_IF_ERROR(RunBlock(body));
+      if (!RunBlock(body)) return false;
       go = *static_cast<const uint8_t*>(plan_.block_value(body.first_result)) != 0;
       CarryOver(body, carried);
     }
     for (uint32_t i = 0; i < carried; ++i) {
       CopyToOutput(ins, i, plan_.block_value(body.first_param + 1 + i));
     }
-    return OkStatus();
+    return true;
   }
 
   // Results become params, all at once.
@@ -243,16 +251,17 @@ class Runner {
   const Plan& plan_;
   const ProgramView& view_;
   const bool shared_;
+  ErrorSink* const e_;
 };
 
 }  // namespace
 
-Status RunPlan(const RunContext& context) {
+bool RunPlan(const RunContext& context, ErrorSink* e) {
   const FpMode mode(context.flush_denormals);
   const bool shared = context.workers->Begin();
-  const Status status = Runner(context, shared).RunBlock(context.plan->root());
+  const bool done = Runner(context, shared, e).RunBlock(context.plan->root());
   if (shared) context.workers->End();
-  return status;
+  return done;
 }
 
 }  // namespace floe::runtime

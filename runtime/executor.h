@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "format/allocator.h"
-#include "format/status.h"
+#include "format/error_sink.h"
 #include "runtime/floe.h"
 #include "runtime/plan.h"
 #include "runtime/thread_pool.h"
@@ -19,7 +19,8 @@ namespace floe::runtime {
 class Workers {
  public:
   // At most one of pool and executor. References the pool.
-  Status Init(ThreadPool* pool, const floe_executor& executor, const Allocator& allocator);
+  bool Init(ThreadPool* pool, const floe_executor& executor, const Allocator& allocator,
+            ErrorSink* e);
   void Destroy();
 
   uint32_t count() const { return count_; }
@@ -64,7 +65,7 @@ struct RunContext {
 };
 
 // All inputs and outputs must be set.
-Status RunPlan(const RunContext& context);
+bool RunPlan(const RunContext& context, ErrorSink* e);
 
 // CLOCK_MONOTONIC.
 uint64_t NowNs();

@@ -16,8 +16,8 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 
-Status HostError(int error) {
-  return Error(error == ENOENT ? Code::kNotFound : Code::kIo, Rule::kHostFile, 0, error);
+bool HostError(ErrorSink* e, int error) {
+  return e->Fail(error == ENOENT ? Code::kNotFound : Code::kIo, Rule::kHostFile, 0, error);
 }
 
 // An open regular file.
@@ -30,30 +30,30 @@ class File {
     if (fd_ >= 0) close(fd_);
   }
 
-  Status Open(const char* path) {
+  bool Open(const char* path, ErrorSink* e) {
     do {
       fd_ = open(path, O_RDONLY | O_CLOEXEC);
     } while (fd_ < 0 && errno == EINTR);
-    if (fd_ < 0) return HostError(errno);
+    if (fd_ < 0) return HostError(e, errno);
     struct stat st;
-    if (fstat(fd_, &st) != 0) return HostError(errno);
-    if (S_ISDIR(st.st_mode)) return HostError(EISDIR);
-    if (!S_ISREG(st.st_mode)) return HostError(EINVAL);
+    if (fstat(fd_, &st) != 0) return HostError(e, errno);
+    if (S_ISDIR(st.st_mode)) return HostError(e, EISDIR);
+    if (!S_ISREG(st.st_mode)) return HostError(e, EINVAL);
     size_ = static_cast<size_t>(st.st_size);
-    return OkStatus();
+    return true;
   }
 
-  Status ReadAll(uint8_t* out) const {
+  bool ReadAll(uint8_t* out, ErrorSink* e) const {
     size_t done = 0;
     while (done < size_) {
       const ssize_t n = pread(fd_, out + done, size_ - done, static_cast<off_t>(done));
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return HostError(errno);
+      if (n < 0) return HostError(e, errno);
       // The file shrank while it was read.
-      if (n == 0) return Error(Code::kInvalidFile, Rule::kFileTooShort);
+      if (n == 0) return e->Bad(Rule::kFileTooShort);
       done += static_cast<size_t>(n);
     }
-    return OkStatus();
+    return true;
   }
 
   int fd() const { return fd_; }
@@ -71,49 +71,47 @@ Mapping::~Mapping() {
   if (copied_) allocator_.Release(const_cast<void*>(data_), size_);
 }
 
-Status Mapping::MapFile(const char* path) {
+bool Mapping::MapFile(const char* path, ErrorSink* e) {
   File file;
-  FLOE_RETURN_IF_ERROR(file.Open(path));
-  if (file.size() == 0) return OkStatus();
+  if (!file.Open(path, e)) return false;
+  if (file.size() == 0) return true;
   void* p = mmap(nullptr, file.size(), PROT_READ, MAP_PRIVATE, file.fd(), 0);
-  if (p == MAP_FAILED) return HostError(errno);
+  if (p == MAP_FAILED) return HostError(e, errno);
   data_ = p;
   size_ = file.size();
   mapped_ = true;
-  return OkStatus();
+  return true;
 }
 
-Status Mapping::ReadFile(const char* path, const Allocator& allocator) {
+bool Mapping::ReadFile(const char* path, const Allocator& allocator, ErrorSink* e) {
   File file;
-  FLOE_RETURN_IF_ERROR(file.Open(path));
-  if (file.size() == 0) return OkStatus();
-  FLOE_RETURN_IF_ERROR(Allocate(file.size(), allocator));
-  return file.ReadAll(static_cast<uint8_t*>(const_cast<void*>(data_)));
+  if (!file.Open(path, e)) return false;
+  if (file.size() == 0) return true;
+  if (!Allocate(file.size(), allocator, e)) return false;
+  return file.ReadAll(static_cast<uint8_t*>(const_cast<void*>(data_)), e);
 }
 
-Status Mapping::Borrow(const void* data, size_t bytes) {
+bool Mapping::Borrow(const void* data, size_t bytes, ErrorSink* e) {
   if (data == nullptr || reinterpret_cast<uintptr_t>(data) % kAlignment != 0) {
-    return Error(Code::kInvalidArgument, Rule::kHostArgument, kAlignment,
-                 static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) % kAlignment));
+    return e->Fail(Code::kInvalidArgument, Rule::kHostArgument, kAlignment,
+                   static_cast<int64_t>(reinterpret_cast<uintptr_t>(data) % kAlignment));
   }
   data_ = data;
   size_ = bytes;
-  return OkStatus();
+  return true;
 }
 
-Status Mapping::Copy(const void* data, size_t bytes, const Allocator& allocator) {
-  if (data == nullptr) return Error(Code::kInvalidArgument, Rule::kHostArgument);
-  if (bytes == 0) return OkStatus();
-  FLOE_RETURN_IF_ERROR(Allocate(bytes, allocator));
+bool Mapping::Copy(const void* data, size_t bytes, const Allocator& allocator, ErrorSink* e) {
+  if (data == nullptr) return e->Fail(Code::kInvalidArgument, Rule::kHostArgument);
+  if (bytes == 0) return true;
+  if (!Allocate(bytes, allocator, e)) return false;
   std::memcpy(const_cast<void*>(data_), data, bytes);
-  return OkStatus();
+  return true;
 }
 
-Status Mapping::Allocate(size_t bytes, const Allocator& allocator) {
-  void* p = allocator.Allocate(bytes, bytes < kHugePage ? kAlignment : kHugePage);
-  if (p == nullptr) {
-    return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
-  }
+bool Mapping::Allocate(size_t bytes, const Allocator& allocator, ErrorSink* e) {
+  void* p = e->Allocate(allocator, bytes, bytes < kHugePage ? kAlignment : kHugePage);
+  if (p == nullptr) return false;
 #ifdef MADV_HUGEPAGE
   if (bytes >= kHugePage) madvise(p, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
@@ -121,7 +119,7 @@ Status Mapping::Allocate(size_t bytes, const Allocator& allocator) {
   size_ = bytes;
   copied_ = true;
   allocator_ = allocator;
-  return OkStatus();
+  return true;
 }
 
 void PrefaultMemory(const void* data, size_t bytes, bool write) {

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "format/allocator.h"
-#include "format/status.h"
+#include "format/error_sink.h"
 
 namespace floe::runtime {
 
@@ -17,19 +17,19 @@ class Mapping {
   ~Mapping();
 
   // kNotFound or kIo (kHostFile, got = errno). An empty file gives size() 0.
-  Status MapFile(const char* path);
+  bool MapFile(const char* path, ErrorSink* e);
   // Reads the file into memory of `allocator`, in huge pages where the system has them.
-  Status ReadFile(const char* path, const Allocator& allocator);
+  bool ReadFile(const char* path, const Allocator& allocator, ErrorSink* e);
   // Borrows; kHostArgument if `data` is null or not 64-byte aligned.
-  Status Borrow(const void* data, size_t bytes);
-  Status Copy(const void* data, size_t bytes, const Allocator& allocator);
+  bool Borrow(const void* data, size_t bytes, ErrorSink* e);
+  bool Copy(const void* data, size_t bytes, const Allocator& allocator, ErrorSink* e);
 
   const void* data() const { return data_; }
   size_t size() const { return size_; }
   size_t copied_bytes() const { return copied_ ? size_ : 0; }
 
  private:
-  Status Allocate(size_t bytes, const Allocator& allocator);
+  bool Allocate(size_t bytes, const Allocator& allocator, ErrorSink* e);
 
   const void* data_ = nullptr;
   size_t size_ = 0;

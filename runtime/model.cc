@@ -4,52 +4,43 @@
 
 namespace floe::runtime {
 
-Status Model::Make(const OpenOptions& options, Model** model) {
-  void* memory = options.allocator.Allocate(sizeof(Model), alignof(Model));
-  if (memory == nullptr) {
-    return Error(Code::kResourceExhausted, Rule::kHostMemory, sizeof(Model));
+Model* Model::Make(const OpenOptions& options, ErrorSink* e) {
+  void* memory = e->Allocate(options.allocator, sizeof(Model), alignof(Model));
+  if (memory == nullptr) return nullptr;
+  auto* model = new (memory) Model(options);
+  model->kernels_ = FindKernelTable(options.backend != nullptr ? options.backend : "cpu",
+                                    options.isa != nullptr ? options.isa : "");
+  if (model->kernels_ != nullptr) return model;
+  e->Fail(Code::kUnsupported, Rule::kBackendMissing);
+  model->Unref();
+  return nullptr;
+}
+
+// Reads the program if its file could be had, else gives the model up.
+Model* Model::Load(bool has_file, const OpenOptions& options, ErrorSink* e) {
+  if (has_file && (file_.size() != 0 || e->Bad(Rule::kFileTooShort)) &&
+      e->Passes(Program::Read(file_.data(), file_.size(), options.read, KernelFootprints(),
+                              allocator_, &program_))) {
+    return this;
   }
-  *model = new (memory) Model(options);
-  const char* backend = options.backend != nullptr ? options.backend : "cpu";
-  const char* isa = options.isa != nullptr ? options.isa : "";
-  (*model)->kernels_ = FindKernelTable(backend, isa);
-  if ((*model)->kernels_ == nullptr) {
-    (*model)->Unref();
-    return Error(Code::kUnsupported, Rule::kBackendMissing);
-  }
-  return OkStatus();
+  Unref();
+  return nullptr;
 }
 
-Status Model::Load(const OpenOptions& options) {
-  if (file_.size() == 0) return Error(Code::kInvalidFile, Rule::kFileTooShort);
-  return Program::Read(file_.data(), file_.size(), options.read, KernelFootprints(), allocator_,
-                       &program_);
+Model* Model::OpenFile(const char* path, const OpenOptions& options, ErrorSink* e) {
+  Model* m = Make(options, e);
+  if (m == nullptr) return nullptr;
+  return m->Load(
+      options.copy ? m->file_.ReadFile(path, m->allocator_, e) : m->file_.MapFile(path, e), options,
+      e);
 }
 
-// Opens `model` if its file could be had, else gives it up.
-Status Model::Finish(Status file, const OpenOptions& options, Model* made, Model** model) {
-  if (file.ok()) file = made->Load(options);
-  if (file.ok()) {
-    *model = made;
-  } else {
-    made->Unref();
-  }
-  return file;
-}
-
-Status Model::OpenFile(const char* path, const OpenOptions& options, Model** model) {
-  Model* m = nullptr;
-  FLOE_RETURN_IF_ERROR(Make(options, &m));
-  return Finish(options.copy ? m->file_.ReadFile(path, m->allocator_) : m->file_.MapFile(path),
-                options, m, model);
-}
-
-Status Model::OpenBytes(const void* data, size_t bytes, const OpenOptions& options, Model** model) {
-  Model* m = nullptr;
-  FLOE_RETURN_IF_ERROR(Make(options, &m));
-  return Finish(
-      options.copy ? m->file_.Copy(data, bytes, m->allocator_) : m->file_.Borrow(data, bytes),
-      options, m, model);
+Model* Model::OpenBytes(const void* data, size_t bytes, const OpenOptions& options, ErrorSink* e) {
+  Model* m = Make(options, e);
+  if (m == nullptr) return nullptr;
+  return m->Load(
+      options.copy ? m->file_.Copy(data, bytes, m->allocator_, e) : m->file_.Borrow(data, bytes, e),
+      options, e);
 }
 
 void Model::Unref() {

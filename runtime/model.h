@@ -28,12 +28,11 @@ struct OpenOptions {
 
 class Model {
  public:
-  // kHostFile, kHostMemory, kBackendMissing, or a rule that the bytes break. On success *model has
-  // one reference.
-  static Status OpenFile(const char* path, const OpenOptions& options, Model** model);
+  // kHostFile, kHostMemory, kBackendMissing, or a rule that the bytes break. The model
+  // has one reference; null on failure.
+  static Model* OpenFile(const char* path, const OpenOptions& options, ErrorSink* e);
   // `data` must be 64-byte aligned and outlive the model, unless options.copy.
-  static Status OpenBytes(const void* data, size_t bytes, const OpenOptions& options,
-                          Model** model);
+  static Model* OpenBytes(const void* data, size_t bytes, const OpenOptions& options, ErrorSink* e);
 
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref();
@@ -52,9 +51,8 @@ class Model {
   explicit Model(const OpenOptions& options)
       : allocator_(options.allocator), limits_(options.read.limits) {}
   ~Model() = default;
-  static Status Make(const OpenOptions& options, Model** model);
-  Status Load(const OpenOptions& options);
-  static Status Finish(Status file, const OpenOptions& options, Model* made, Model** model);
+  static Model* Make(const OpenOptions& options, ErrorSink* e);
+  Model* Load(bool has_file, const OpenOptions& options, ErrorSink* e);
 
   std::atomic<uint32_t> refs_{1};
   std::atomic<bool> prefaulted_{false};

@@ -7,13 +7,12 @@ namespace floe::runtime {
 
 // ---- Block --------------------------------------------------------------------------------------
 
-Status Block::Allocate(size_t bytes) {
+bool Block::Allocate(size_t bytes, ErrorSink* e) {
   constexpr size_t kHugePage = size_t{2} << 20;
   Free();
-  data_ = allocator_.Allocate(bytes, bytes < kHugePage ? size_t{kAlignment} : kHugePage);
+  data_ = e->Allocate(allocator_, bytes, bytes < kHugePage ? size_t{kAlignment} : kHugePage);
   bytes_ = data_ != nullptr ? bytes : 0;
-  if (data_ != nullptr) return OkStatus();
-  return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
+  return data_ != nullptr;
 }
 
 void Block::Free() {
@@ -47,14 +46,15 @@ void Plan::SetIo(uint32_t i, void* data) {
   }
 }
 
-Status Plan::CheckIo() {
-  if (io_checked_) return OkStatus();
+bool Plan::CheckIo(ErrorSink* e) {
+  if (io_checked_) return true;
   uint32_t count = 0;
   for (uint32_t i = 0; i < input_count_ + output_count_; ++i) {
     if (io_[i].bytes == 0) continue;  // An empty tensor has no memory to share.
     if (io_[i].data == nullptr) {
-      return Error(Code::kFailedPrecondition,
-                   i < input_count_ ? Rule::kBindMissing : Rule::kBindBytes)
+      return e
+          ->Fail(Code::kFailedPrecondition,
+                 i < input_count_ ? Rule::kBindMissing : Rule::kBindBytes)
           .ForValue(io_[i].value);
     }
     io_order_[count++] = i;
@@ -75,18 +75,19 @@ Status Plan::CheckIo() {
     const auto begin = reinterpret_cast<uintptr_t>(slot.data);
     const auto& other = is_output ? furthest : furthest_output;
     if (other.end > begin) {
-      return Error(Code::kInvalidArgument, Rule::kBindOverlap, 0, other.value).ForValue(slot.value);
+      return e->Fail(Code::kInvalidArgument, Rule::kBindOverlap, 0, other.value)
+          .ForValue(slot.value);
     }
     const uintptr_t end = begin + static_cast<uintptr_t>(slot.bytes);
     if (end > furthest.end) furthest = {end, slot.value};
     if (is_output && end > furthest_output.end) furthest_output = {end, slot.value};
   }
   io_checked_ = true;
-  return OkStatus();
+  return true;
 }
 
-Status Plan::Make(const PlanRequest& request, Plan** plan) {
-  return PlanBuilder(request).Build(plan);
+Plan* Plan::Make(const PlanRequest& request, ErrorSink* e) {
+  return PlanBuilder(request, e).Build();
 }
 
 }  // namespace floe::runtime

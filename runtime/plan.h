@@ -12,6 +12,7 @@
 
 #include "backends/kernel.h"
 #include "format/allocator.h"
+#include "format/error_sink.h"
 #include "format/program.h"
 #include "runtime/floe.h"
 #include "runtime/model.h"
@@ -69,7 +70,7 @@ class Block {
 
   bool Fits(size_t bytes) const { return bytes <= bytes_; }
   // kHostMemory leaves the block empty.
-  Status Allocate(size_t bytes);
+  bool Allocate(size_t bytes, ErrorSink* e);
   void Free();
   void Swap(Block* other);
   char* data() const { return static_cast<char*>(data_); }
@@ -97,19 +98,19 @@ struct PlanRequest {
 
 class Plan {
  public:
-  static Status Make(const PlanRequest& request, Plan** plan);
+  // Null, and an error, if it cannot be made.
+  static Plan* Make(const PlanRequest& request, ErrorSink* e);
   void Destroy();
 
   uint32_t input_count() const { return input_count_; }
   uint32_t output_count() const { return output_count_; }
-  const IoSlot& input(uint32_t i) const { return io_[i]; }
-  const IoSlot& output(uint32_t i) const { return io_[input_count_ + i]; }
-  void SetInput(uint32_t i, const void* data) { SetIo(i, const_cast<void*>(data)); }
-  void SetOutput(uint32_t i, void* data) { SetIo(input_count_ + i, data); }
+  // Inputs, then outputs.
+  const IoSlot& io(uint32_t i) const { return io_[i]; }
+  void SetIo(uint32_t i, void* data);
   // Are all buffers set, and does no output overlap an input or another output? kBindMissing,
   // kBindBytes or kBindOverlap (`got` is the other value). Looks again only after a buffer has
   // changed: O(n log n) then, else O(1).
-  Status CheckIo();
+  bool CheckIo(ErrorSink* e);
 
   const ProgramView& view() const { return *view_; }
   const BlockDef& root() const { return view_->blocks[view_->methods[method_].block]; }
@@ -141,8 +142,6 @@ class Plan {
     void** slot;
     uint32_t next;
   };
-
-  void SetIo(uint32_t i, void* data);
 
   Allocator allocator_;
   const ProgramView* view_ = nullptr;

@@ -6,16 +6,6 @@
 #include "runtime/shapes.h"
 
 namespace floe::runtime {
-namespace {
-
-Status TooLarge() { return Error(Code::kInvalidFile, Rule::kValueTooLarge); }
-
-Status NoMemory(size_t bytes) {
-  return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
-}
-
-}  // namespace
-
 void* Bump::TakeBytes(size_t bytes, size_t alignment) {
   const size_t begin = (size_ + alignment - 1) / alignment * alignment;
   size_ = begin + bytes;
@@ -34,20 +24,35 @@ bool Bump::TakeAligned(int64_t bytes, int64_t* offset) {
   return true;
 }
 
-Status PlanBuilder::ForEachInBlock(uint32_t block, InstructionFn f) {
+bool PlanBuilder::ForEachInBlock(uint32_t block, InstructionFn f) {
   const BlockDef& b = view_.blocks[block];
   for (uint32_t i = b.first_instruction; i < b.first_instruction + b.instruction_count; ++i) {
-    FLOE_RETURN_IF_ERROR((this->*f)(i));
+    if (!(this->*f)(i)) return false;
     const Instruction& ins = view_.instructions[i];
     for (uint32_t k = 0; k < ins.block_count; ++k) {
-      FLOE_RETURN_IF_ERROR(ForEachInBlock(ins.first_block + k, f));
+      if (!ForEachInBlock(ins.first_block + k, f)) return false;
     }
   }
-  return OkStatus();
+  return true;
+}
+
+// Calls f for the operands of an instruction and for its blocks' params and results.
+void PlanBuilder::ForEachUse(const Instruction& ins, ValueFn f) {
+  const uint32_t count = ins.input_count + uint32_t{ins.output_count};
+  for (const uint32_t v : view_.operands.subspan(ins.first_operand, count)) {
+    if (v != kNoIndex) (this->*f)(v);
+  }
+  for (uint32_t k = 0; k < ins.block_count; ++k) {
+    ForEachUse(view_.blocks[ins.first_block + k], f);
+  }
+}
+
+void PlanBuilder::ForEachUse(const BlockDef& b, ValueFn f) {
+  for (const uint32_t v : view_.Params(b)) (this->*f)(v);
+  for (const uint32_t v : view_.Results(b)) (this->*f)(v);
 }
 
 void PlanBuilder::CoverValue(uint32_t value) {
-  if (value == kNoIndex) return;
   draft_.values_.Cover(value, 1);
   draft_.values_.Cover(Root(value), 1);
   const Storage storage = RootStorage(value);
@@ -57,26 +62,25 @@ void PlanBuilder::CoverValue(uint32_t value) {
 void PlanBuilder::CoverBlock(const BlockDef& b) {
   draft_.block_values_.Cover(b.first_param, b.param_count);
   draft_.block_values_.Cover(b.first_result, b.result_count);
-  ForEachBlockValue(b, &PlanBuilder::CoverBlockValue);
 }
 
-Status PlanBuilder::CoverInstruction(uint32_t index) {
+bool PlanBuilder::CoverInstruction(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
   draft_.instructions_.Cover(index, 1);
   draft_.operands_.Cover(ins.first_operand, ins.input_count + uint32_t{ins.output_count});
-  for (const uint32_t v : view_.Inputs(ins)) CoverValue(v);
-  for (const uint32_t v : view_.Outputs(ins)) CoverValue(v);
   for (uint32_t k = 0; k < ins.block_count; ++k) CoverBlock(view_.blocks[ins.first_block + k]);
-  return OkStatus();
+  ForEachUse(ins, &PlanBuilder::CoverValue);
+  return true;
 }
 
 // Finds the ranges of the tables that the method uses.
-Status PlanBuilder::Measure() {
+bool PlanBuilder::Measure() {
   const MethodDef& method = view_.methods[request_.method];
   const BlockDef& root = view_.blocks[method.block];
   draft_.input_count_ = root.param_count;
   draft_.output_count_ = root.result_count;
   CoverBlock(root);
+  ForEachUse(root, &PlanBuilder::CoverValue);
   return ForEachInstruction(&PlanBuilder::CoverInstruction);
 }
 
@@ -104,7 +108,7 @@ void PlanBuilder::Layout(Bump* bump, Plan* plan) const {
   bump->Take(&plan->patches_, uses_of_io_);
 }
 
-Status PlanBuilder::AllocatePlan() {
+bool PlanBuilder::AllocatePlan() {
   Plan* self = nullptr;
   const auto layout_all = [this, &self](Bump* bump, Plan* plan) {
     bump->Take(&self, 1);
@@ -116,8 +120,8 @@ Status PlanBuilder::AllocatePlan() {
   };
   Bump sizer(nullptr);
   layout_all(&sizer, &draft_);
-  void* memory = request_.allocator.Allocate(sizer.size(), kAlignment);
-  if (memory == nullptr) return NoMemory(sizer.size());
+  void* memory = e_->Allocate(request_.allocator, sizer.size(), kAlignment);
+  if (memory == nullptr) return false;
   std::memset(memory, 0, sizer.size());
   Bump bump(static_cast<char*>(memory));
   layout_all(&bump, &draft_);
@@ -126,69 +130,61 @@ Status PlanBuilder::AllocatePlan() {
   plan_->memory_bytes_ = sizer.size();
   plan_->view_ = &view_;
   plan_->method_ = request_.method;
-  return OkStatus();
+  return true;
 }
 
 void PlanBuilder::UseValue(uint32_t value) {
-  if (value == kNoIndex) return;
   plan_->used_[Local(value)] = true;
   plan_->used_[Local(Root(value))] = true;
 }
 
-Status PlanBuilder::UseOperands(uint32_t index) {
-  const Instruction& ins = view_.instructions[index];
-  for (const uint32_t v : view_.Inputs(ins)) UseValue(v);
-  for (const uint32_t v : view_.Outputs(ins)) UseValue(v);
-  for (uint32_t k = 0; k < ins.block_count; ++k) {
-    ForEachBlockValue(view_.blocks[ins.first_block + k], &PlanBuilder::UseBlockValue);
-  }
-  return OkStatus();
+bool PlanBuilder::UseOperands(uint32_t index) {
+  ForEachUse(view_.instructions[index], &PlanBuilder::UseValue);
+  return true;
 }
 
-Status PlanBuilder::FindUses() {
-  ForEachBlockValue(plan_->root(), &PlanBuilder::UseBlockValue);
+bool PlanBuilder::FindUses() {
+  ForEachUse(plan_->root(), &PlanBuilder::UseValue);
   return ForEachInstruction(&PlanBuilder::UseOperands);
 }
 
 // The file's arena offsets were checked at the bucket's corner. What is no bigger than there, and
 // inside the arena, cannot overlap anything that it did not overlap there.
-Status PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
+bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
   const ValueDef& def = view_.values[value];
   TensorInfo& info = plan_->infos_[Local(value)];
   int64_t& bytes = plan_->bytes_[Local(value)];
-  FLOE_RETURN_IF_ERROR(ConcreteInfo(view_, value, plan_->symbols_, &info));
-  FLOE_RETURN_IF_ERROR(TensorBytes(info, &bytes));
+  if (!e_->Passes(ConcreteInfo(view_, value, plan_->symbols_, &info, &bytes))) return false;
   // Everything else was checked when the program was opened: constants and states have fixed
   // shapes.
-  if (static_cast<Storage>(def.storage) != Storage::kArena) return OkStatus();
+  if (static_cast<Storage>(def.storage) != Storage::kArena) return true;
   TensorInfo largest;
   int64_t limit;
-  FLOE_RETURN_IF_ERROR(ConcreteInfo(view_, value, corner, &largest));
-  FLOE_RETURN_IF_ERROR(TensorBytes(largest, &limit));
+  if (!e_->Passes(ConcreteInfo(view_, value, corner, &largest, &limit))) return false;
   const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
   if (bytes > limit || offset > bucket().arena_bytes ||
       static_cast<uint64_t>(bytes) > bucket().arena_bytes - offset) {
-    return Error(Code::kInvalidFile, Rule::kArenaRange, limit, bytes).ForValue(value);
+    return e_->Bad(Rule::kArenaRange, limit, bytes).ForValue(value);
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::Describe() {
+bool PlanBuilder::Describe() {
   const int64_t* corner = view_.bucket_max.data() + bucket().first_max;
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
     if (!plan_->used_[Local(v)]) continue;
-    FLOE_RETURN_IF_ERROR(DescribeValue(v, corner));
+    if (!DescribeValue(v, corner)) return false;
   }
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
     if (!plan_->used_[Local(v)] || Root(v) == v) continue;
     if (plan_->bytes_[Local(v)] != plan_->bytes_[Local(Root(v))]) {
-      return Error(Code::kInvalidFile, Rule::kAliasChain).ForValue(v);
+      return e_->Bad(Rule::kAliasChain).ForValue(v);
     }
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::ListIo() {
+bool PlanBuilder::ListIo() {
   for (uint32_t i = 0; i < plan_->values_.size(); ++i) io_index_[i] = kNoIndex;
   const BlockDef& root = plan_->root();
   for (uint32_t i = 0; i < plan_->input_count_ + plan_->output_count_; ++i) {
@@ -199,17 +195,17 @@ Status PlanBuilder::ListIo() {
     const uint32_t storage_of = Root(value);
     if (RootStorage(value) != (is_input ? Storage::kInput : Storage::kOutput) ||
         io_index_[Local(storage_of)] != kNoIndex) {
-      return Error(Code::kInvalidFile, Rule::kMethodRange).ForValue(value);
+      return e_->Bad(Rule::kMethodRange).ForValue(value);
     }
     io_index_[Local(storage_of)] = i;
     plan_->io_[i].value = value;
     plan_->io_[i].bytes = plan_->bytes_[Local(value)];
     plan_->io_[i].first_patch = kNoIndex;
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::CheckInstruction(uint32_t index) {
+bool PlanBuilder::CheckInstruction(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
   const uint32_t local = index - plan_->instructions_.first;
   Step& step = plan_->steps_[local];
@@ -217,11 +213,11 @@ Status PlanBuilder::CheckInstruction(uint32_t index) {
   // Control flow copies between values of equal type (kBlockStructure): nothing depends on shapes.
   if (ins.kernel == static_cast<uint32_t>(KernelId::kIf)) {
     step.kind = StepKind::kIf;
-    return OkStatus();
+    return true;
   }
   if (ins.kernel == static_cast<uint32_t>(KernelId::kLoop)) {
     step.kind = StepKind::kLoop;
-    return OkStatus();
+    return true;
   }
   const uint32_t first = ins.first_operand - plan_->operands_.first;
   const uint32_t count = ins.input_count + uint32_t{ins.output_count};
@@ -245,15 +241,14 @@ Status PlanBuilder::CheckInstruction(uint32_t index) {
   op.constants = constants ? plan_->operand_constants_ + first : nullptr;
   Footprint& footprint = footprints_[local];
   footprint = Footprint{};
-  if (Status s = KernelFootprints().Check(ins.kernel, op, &footprint); !s.ok()) {
-    return s.At(index);
-  }
+  if (!e_->Passes(KernelFootprints().Check(ins.kernel, op, &footprint)))
+    return e_->Again().At(index);
   if (footprint.scratch_bytes > scratch_) scratch_ = footprint.scratch_bytes;
-  return OkStatus();
+  return true;
 }
 
 // A loop's result that is another of its params would be overwritten before it is copied.
-Status PlanBuilder::SizeStaging(const BlockDef& body) {
+bool PlanBuilder::SizeStaging(const BlockDef& body) {
   const auto params = view_.Params(body);
   const auto results = view_.Results(body);
   for (uint32_t r = 1; r < results.size(); ++r) {
@@ -262,14 +257,14 @@ Status PlanBuilder::SizeStaging(const BlockDef& body) {
       if (!tables_.TakeAligned(
               plan_->bytes(results[r]),
               &staging_offsets_[body.first_result + r - plan_->block_values_.first])) {
-        return TooLarge().ForValue(results[r]);
+        return e_->Bad(Rule::kValueTooLarge).ForValue(results[r]);
       }
     }
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::SizeTables(uint32_t index) {
+bool PlanBuilder::SizeTables(uint32_t index) {
   const uint32_t local = index - plan_->instructions_.first;
   const StepKind kind = plan_->steps_[local].kind;
   if (kind == StepKind::kLoop) {
@@ -277,45 +272,46 @@ Status PlanBuilder::SizeTables(uint32_t index) {
   }
   const int64_t bytes = footprints_[local].state_bytes;
   if (bytes != 0 && !tables_.TakeAligned(bytes, &plan_->state_offsets_[local])) {
-    return TooLarge().At(index);
+    return e_->Bad(Rule::kValueTooLarge).At(index);
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::FillDims(uint32_t value) {
+bool PlanBuilder::FillDims(uint32_t value) {
   const ValueDef& def = view_.values[value];
   auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + dims_offsets_[Local(value)]);
   for (int64_t i = 0; i < plan_->bytes(value) / 8; ++i) {
     const DimExpr& dim = view_.dims[view_.value_dims[def.offset + static_cast<uint64_t>(i)]];
     if (!EvalDim(view_, dim, plan_->symbols_, &out[i])) {
-      return Error(Code::kInvalidFile, Rule::kDimRange).ForValue(value);
+      return e_->Bad(Rule::kDimRange).ForValue(value);
     }
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::AllocateTables() {
+bool PlanBuilder::AllocateTables() {
   for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) staging_offsets_[i] = -1;
-  FLOE_RETURN_IF_ERROR(ForEachInstruction(&PlanBuilder::SizeTables));
+  if (!ForEachInstruction(&PlanBuilder::SizeTables)) return false;
   const IndexRange& values = plan_->values_;
   for (uint32_t v = values.first; v < values.end; ++v) {
     if (IsDims(v) && !tables_.TakeAligned(plan_->bytes(v) + kReadSlack, &dims_offsets_[Local(v)])) {
-      return TooLarge().ForValue(v);
+      return e_->Bad(Rule::kValueTooLarge).ForValue(v);
     }
   }
-  if (tables_.size() == 0) return OkStatus();
-  void* memory = request_.allocator.Allocate(tables_.size(), kAlignment);
-  if (memory == nullptr) return NoMemory(tables_.size());
+  if (tables_.size() == 0) return true;
+  void* memory = e_->Allocate(request_.allocator, tables_.size(), kAlignment);
+  if (memory == nullptr) return false;
   std::memset(memory, 0, tables_.size());
   plan_->tables_ = static_cast<char*>(memory);
   plan_->tables_bytes_ = tables_.size();
   for (uint32_t v = values.first; v < values.end; ++v) {
-    if (IsDims(v)) FLOE_RETURN_IF_ERROR(FillDims(v));
+    if (IsDims(v))
+      if (!FillDims(v)) return false;
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::AllocateBlock() {
+bool PlanBuilder::AllocateBlock() {
   Bump bump(nullptr);
   int64_t arena;
   int64_t slack;
@@ -331,47 +327,44 @@ Status PlanBuilder::AllocateBlock() {
   fits = fits && bump.TakeAligned(0, &output_offset_);
   for (uint32_t i = 0; fits && request_.own_outputs && i < plan_->output_count_; ++i) {
     int64_t offset;
-    fits = bump.TakeAligned(plan_->output(i).bytes, &offset);
+    fits = bump.TakeAligned(plan_->io(plan_->input_count_ + i).bytes, &offset);
   }
-  if (!fits) return TooLarge();
+  if (!fits) return e_->Bad(Rule::kValueTooLarge);
   plan_->output_bytes_ = bump.size() - static_cast<size_t>(output_offset_);
   const size_t bytes = bump.size();
   if (request_.arena->Fits(bytes) && request_.arena->data() != nullptr) {
     arena_ = request_.arena->data();
   } else {
-    FLOE_RETURN_IF_ERROR(request_.fresh->Allocate(bytes));
+    if (!request_.fresh->Allocate(bytes, e_)) return false;
     arena_ = request_.fresh->data();
   }
   plan_->arena_bytes_ = bucket().arena_bytes;
   plan_->block_bytes_ = bytes;
   plan_->scratch_stride_ = static_cast<size_t>(stride);
   plan_->scratch_ = arena_ + scratch;
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::Fill() {
-  FLOE_RETURN_IF_ERROR(FindUses());
-  FLOE_RETURN_IF_ERROR(SolveShapes(view_, view_.methods[request_.method], request_.inputs,
-                                   request_.input_count, request_.symbols, &plan_->bucket_));
+bool PlanBuilder::Fill() {
+  if (!FindUses()) return false;
+  if (!SolveShapes(view_, view_.methods[request_.method], request_.inputs, request_.input_count,
+                   request_.symbols, &plan_->bucket_, e_))
+    return false;
   std::memcpy(plan_->symbols_, request_.symbols, view_.symbols.size() * sizeof(int64_t));
-  FLOE_RETURN_IF_ERROR(Describe());
-  FLOE_RETURN_IF_ERROR(ListIo());
-  FLOE_RETURN_IF_ERROR(ForEachInstruction(&PlanBuilder::CheckInstruction));
-  FLOE_RETURN_IF_ERROR(AllocateTables());
-  FLOE_RETURN_IF_ERROR(AllocateBlock());
-  FLOE_RETURN_IF_ERROR(ResolvePointers());
+  if (!Describe()) return false;
+  if (!ListIo()) return false;
+  if (!ForEachInstruction(&PlanBuilder::CheckInstruction)) return false;
+  if (!AllocateTables()) return false;
+  if (!AllocateBlock()) return false;
+  if (!ResolvePointers()) return false;
   return ForEachInstruction(&PlanBuilder::PrepareInstruction);
 }
 
-Status PlanBuilder::Build(Plan** plan) {
-  FLOE_RETURN_IF_ERROR(Measure());
-  FLOE_RETURN_IF_ERROR(AllocatePlan());
-  if (Status s = Fill(); !s.ok()) {
-    plan_->Destroy();
-    return s;
-  }
-  *plan = plan_;
-  return OkStatus();
+Plan* PlanBuilder::Build() {
+  if (!Measure() || !AllocatePlan()) return nullptr;
+  if (Fill()) return plan_;
+  plan_->Destroy();
+  return nullptr;
 }
 
 }  // namespace floe::runtime

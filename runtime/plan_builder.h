@@ -7,20 +7,20 @@
 #include <cstdint>
 
 #include "format/checked.h"
+#include "format/error_sink.h"
 #include "format/program.h"
 #include "runtime/plan.h"
 
 namespace floe::runtime {
 
-// Hands out consecutive pieces. With a null base it only measures.
+// Hands out consecutive pieces. With a null base it only measures, and the pieces are null.
 class Bump {
  public:
   explicit Bump(char* base) : base_(base) {}
 
   template <typename T>
   void Take(T** out, size_t count) {
-    void* p = TakeBytes(count * sizeof(T), alignof(T));
-    if (p != nullptr) *out = static_cast<T*>(p);
+    *out = static_cast<T*>(TakeBytes(count * sizeof(T), alignof(T)));
   }
   // Offset of a 64-byte aligned piece. False on overflow.
   bool TakeAligned(int64_t bytes, int64_t* offset);
@@ -36,52 +36,49 @@ class Bump {
 // Builds one plan.
 class PlanBuilder {
  public:
-  explicit PlanBuilder(const PlanRequest& request)
-      : request_(request), view_(request.model->view()) {}
+  PlanBuilder(const PlanRequest& request, ErrorSink* e)
+      : request_(request), view_(request.model->view()), e_(e) {}
 
-  Status Build(Plan** plan);
+  // Null, and an error, if there can be no plan.
+  Plan* Build();
 
  private:
-  using InstructionFn = Status (PlanBuilder::*)(uint32_t index);
+  using InstructionFn = bool (PlanBuilder::*)(uint32_t index);
   // Calls f for every instruction in execution order, nested blocks after their instruction.
-  Status ForEachInstruction(InstructionFn f) {
+  bool ForEachInstruction(InstructionFn f) {
     return ForEachInBlock(view_.methods[request_.method].block, f);
   }
-  Status ForEachInBlock(uint32_t block, InstructionFn f);
-  using IndexFn = void (PlanBuilder::*)(uint32_t index);
-  void ForEachBlockValue(const BlockDef& b, IndexFn f) {
-    for (uint32_t i = 0; i < b.param_count; ++i) (this->*f)(b.first_param + i);
-    for (uint32_t i = 0; i < b.result_count; ++i) (this->*f)(b.first_result + i);
-  }
+  bool ForEachInBlock(uint32_t block, InstructionFn f);
+  using ValueFn = void (PlanBuilder::*)(uint32_t value);
+  void ForEachUse(const Instruction& ins, ValueFn f);
+  void ForEachUse(const BlockDef& b, ValueFn f);
 
   void CoverValue(uint32_t value);
-  void CoverBlockValue(uint32_t index) { CoverValue(view_.block_values[index]); }
   void CoverBlock(const BlockDef& b);
-  Status CoverInstruction(uint32_t index);
-  Status Measure();
-  Status Fill();
-  Status AllocatePlan();
+  bool CoverInstruction(uint32_t index);
+  bool Measure();
+  bool Fill();
+  bool AllocatePlan();
   void Layout(Bump* bump, Plan* plan) const;
   void UseValue(uint32_t value);
-  void UseBlockValue(uint32_t index) { UseValue(view_.block_values[index]); }
-  Status UseOperands(uint32_t index);
-  Status FindUses();
-  Status Describe();
-  Status DescribeValue(uint32_t value, const int64_t* corner);
-  Status ListIo();
-  Status CheckInstruction(uint32_t index);
-  Status SizeStaging(const BlockDef& body);
-  Status SizeTables(uint32_t index);
-  Status AllocateTables();
-  Status FillDims(uint32_t value);
-  Status AllocateBlock();
+  bool UseOperands(uint32_t index);
+  bool FindUses();
+  bool Describe();
+  bool DescribeValue(uint32_t value, const int64_t* corner);
+  bool ListIo();
+  bool CheckInstruction(uint32_t index);
+  bool SizeStaging(const BlockDef& body);
+  bool SizeTables(uint32_t index);
+  bool AllocateTables();
+  bool FillDims(uint32_t value);
+  bool AllocateBlock();
   void* Locate(uint32_t value) const;
   void Resolve(uint32_t value, void** slot);
-  void ResolveBlockValue(uint32_t index);
-  Status ResolveOperands(uint32_t index);
-  Status ResolvePointers();
-  Status CheckOverlap(uint32_t index);
-  Status PrepareInstruction(uint32_t index);
+  void ResolveBlockValues(uint32_t first, uint32_t count);
+  bool ResolveOperands(uint32_t index);
+  bool ResolvePointers();
+  bool CheckOverlap(uint32_t index);
+  bool PrepareInstruction(uint32_t index);
 
   uint32_t Root(uint32_t value) const {
     const ValueDef& v = view_.values[value];
@@ -99,6 +96,7 @@ class PlanBuilder {
 
   const PlanRequest& request_;
   const ProgramView& view_;
+  ErrorSink* const e_;
   Plan draft_;  // Ranges and counts, before there is memory.
   Plan* plan_ = nullptr;
   uint32_t uses_of_io_ = 0;

@@ -52,43 +52,47 @@ void PlanBuilder::Resolve(uint32_t value, void** slot) {
   plan_->io_[io].first_patch = plan_->patch_count_++;
 }
 
-void PlanBuilder::ResolveBlockValue(uint32_t index) {
-  const uint32_t local = index - plan_->block_values_.first;
-  Resolve(view_.block_values[index], &plan_->block_data_[local]);
-  if (staging_offsets_[local] >= 0) {
-    plan_->staging_[local] = plan_->tables_ + staging_offsets_[local];
+void PlanBuilder::ResolveBlockValues(uint32_t first, uint32_t count) {
+  for (uint32_t i = first; i < first + count; ++i) {
+    const uint32_t local = i - plan_->block_values_.first;
+    Resolve(view_.block_values[i], &plan_->block_data_[local]);
+    if (staging_offsets_[local] >= 0) {
+      plan_->staging_[local] = plan_->tables_ + staging_offsets_[local];
+    }
   }
 }
 
-Status PlanBuilder::ResolveOperands(uint32_t index) {
+bool PlanBuilder::ResolveOperands(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
   const uint32_t count = ins.input_count + uint32_t{ins.output_count};
   for (uint32_t at = ins.first_operand; at < ins.first_operand + count; ++at) {
     Resolve(view_.operands[at], &plan_->operand_data_[at - plan_->operands_.first]);
   }
   for (uint32_t k = 0; k < ins.block_count; ++k) {
-    ForEachBlockValue(view_.blocks[ins.first_block + k], &PlanBuilder::ResolveBlockValue);
+    const BlockDef& block = view_.blocks[ins.first_block + k];
+    ResolveBlockValues(block.first_param, block.param_count);
+    ResolveBlockValues(block.first_result, block.result_count);
   }
-  return OkStatus();
+  return true;
 }
 
 // The method's own params and results are not copied: its io slots are all there is to them.
-Status PlanBuilder::ResolvePointers() {
+bool PlanBuilder::ResolvePointers() {
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
     if (plan_->used_[Local(v)] && Root(v) == v) plan_->data_[Local(v)] = Locate(v);
   }
-  FLOE_RETURN_IF_ERROR(ForEachInstruction(&PlanBuilder::ResolveOperands));
-  if (!request_.own_outputs) return OkStatus();
+  if (!ForEachInstruction(&PlanBuilder::ResolveOperands)) return false;
+  if (!request_.own_outputs) return true;
   char* memory = arena_ + output_offset_;
-  for (uint32_t i = 0; i < plan_->output_count_; ++i) {
-    plan_->SetOutput(i, memory);
-    memory += RoundUp(plan_->output(i).bytes, kAlignment);
+  for (uint32_t i = plan_->input_count_; i < plan_->input_count_ + plan_->output_count_; ++i) {
+    plan_->SetIo(i, memory);
+    memory += RoundUp(plan_->io(i).bytes, kAlignment);
   }
-  return OkStatus();
+  return true;
 }
 
 // In-place execution was agreed on at the bucket's corner; smaller shapes must allow it too.
-Status PlanBuilder::CheckOverlap(uint32_t index) {
+bool PlanBuilder::CheckOverlap(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
   const Footprint& footprint = footprints_[index - plan_->instructions_.first];
   const auto inputs = view_.Inputs(ins);
@@ -104,28 +108,28 @@ Status PlanBuilder::CheckOverlap(uint32_t index) {
                             (footprint.in_place_inputs >> i & 1) != 0 && data(x) == data(y) &&
                             plan_->bytes(x) == plan_->bytes(y);
       if (in_place) continue;
-      return Error(Code::kInvalidFile, Rule::kInstructionAlias).At(index).ForValue(y).ForOperand(i);
+      return e_->Bad(Rule::kInstructionAlias).At(index).ForValue(y).ForOperand(i);
     }
   }
   for (uint32_t i = 0; i < inputs.size(); ++i) {
     if ((footprint.slack_inputs >> i & 1) == 0 || inputs[i] == kNoIndex) continue;
     const Storage storage = RootStorage(inputs[i]);
     if (storage != Storage::kInput && storage != Storage::kOutput) continue;
-    return Error(Code::kInvalidFile, Rule::kInstructionOperand).At(index).ForOperand(i);
+    return e_->Bad(Rule::kInstructionOperand).At(index).ForOperand(i);
   }
-  return OkStatus();
+  return true;
 }
 
-Status PlanBuilder::PrepareInstruction(uint32_t index) {
+bool PlanBuilder::PrepareInstruction(uint32_t index) {
   const uint32_t local = index - plan_->instructions_.first;
   Step& step = plan_->steps_[local];
-  if (step.kind != StepKind::kKernel) return OkStatus();
-  FLOE_RETURN_IF_ERROR(CheckOverlap(index));
+  if (step.kind != StepKind::kKernel) return true;
+  if (!CheckOverlap(index)) return false;
   const Instruction& ins = view_.instructions[index];
   const KernelImpl* impl =
       ins.kernel < kMaxKernelId ? &request_.model->kernels().kernels[ins.kernel] : nullptr;
   if (impl == nullptr || impl->prepare == nullptr) {
-    return Error(Code::kUnsupported, Rule::kInstructionKernel).At(index);
+    return e_->Fail(Code::kUnsupported, Rule::kInstructionKernel).At(index);
   }
   const Footprint& footprint = footprints_[local];
   const int64_t offset = plan_->state_offsets_[local];
@@ -134,8 +138,8 @@ Status PlanBuilder::PrepareInstruction(uint32_t index) {
   PrepareContext context;
   context.workers = step.parallel ? request_.workers : 1;
   Schedule schedule;
-  if (Status s = impl->prepare(plan_->ops_[local], context, state, &schedule); !s.ok()) {
-    return s.At(index);
+  if (!e_->Passes(impl->prepare(plan_->ops_[local], context, state, &schedule))) {
+    return e_->Again().At(index);
   }
   void** operands = plan_->operand_data_ + (ins.first_operand - plan_->operands_.first);
   step.run = impl->run;
@@ -147,7 +151,7 @@ Status PlanBuilder::PrepareInstruction(uint32_t index) {
   step.tasks = schedule.tasks;
   step.parallel = step.parallel && schedule.tasks > 1;
   plan_->reports_[local] = StepReport{schedule.variant, footprint.flops, footprint.bytes};
-  return OkStatus();
+  return true;
 }
 
 }  // namespace floe::runtime

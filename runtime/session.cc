@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "format/ops.h"
 #include "runtime/text.h"
 
 namespace floe::runtime {
@@ -25,8 +26,9 @@ class Use {
   const bool entered_;
 };
 
-Status Busy() { return Error(Code::kFailedPrecondition, Rule::kHostBusy); }
-Status NotBound() { return Error(Code::kFailedPrecondition, Rule::kNotBound); }
+[[gnu::noinline]] bool Busy(ErrorSink* e) {
+  return e->Fail(Code::kFailedPrecondition, Rule::kHostBusy);
+}
 
 }  // namespace
 
@@ -39,44 +41,37 @@ size_t Session::SelfBytes() const {
          model_->view().symbols.size() * sizeof(int64_t);
 }
 
-Status Session::Make(Model* model, const SessionOptions& options, Session** session) {
+Session* Session::Make(Model* model, const SessionOptions& options, ErrorSink* e) {
   const ProgramView& view = model->view();
   const size_t bytes =
       sizeof(Session) + view.methods.size() * sizeof(Bound) + view.symbols.size() * sizeof(int64_t);
-  void* memory = options.allocator.Allocate(bytes, kAlignment);
-  if (memory == nullptr) {
-    return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
-  }
+  void* memory = e->Allocate(options.allocator, bytes, kAlignment);
+  if (memory == nullptr) return nullptr;
   auto* s = new (memory) Session(model, options);
   s->method_count_ = static_cast<uint32_t>(view.methods.size());
   s->bound_ = reinterpret_cast<Bound*>(s + 1);
   for (uint32_t i = 0; i < s->method_count_; ++i) new (&s->bound_[i]) Bound(options.allocator);
   s->symbols_ = reinterpret_cast<int64_t*>(s->bound_ + s->method_count_);
   std::memset(s->symbols_, 0, view.symbols.size() * sizeof(int64_t));
-  if (Status status = s->Init(); !status.ok()) {
-    s->Destroy();
-    return status;
-  }
-  *session = s;
-  return OkStatus();
+  if (s->Init(e)) return s;
+  s->Destroy();
+  return nullptr;
 }
 
-Status Session::Init() {
+bool Session::Init(ErrorSink* e) {
   static_assert(sizeof(Session) % alignof(Bound) == 0 && sizeof(Bound) % alignof(int64_t) == 0);
-  FLOE_RETURN_IF_ERROR(states_.Init(model_->view(), options_.allocator));
-  FLOE_RETURN_IF_ERROR(workers_.Init(options_.pool, options_.executor, options_.allocator));
-  if (options_.profile_events == 0) return OkStatus();
+  if (!states_.Init(model_->view(), options_.allocator, e)) return false;
+  if (!workers_.Init(options_.pool, options_.executor, options_.allocator, e)) return false;
+  if (options_.profile_events == 0) return true;
   for (uint32_t i = 0; i < method_count_; ++i) {
     const size_t bytes = options_.profile_events * sizeof(ProfileEvent);
-    void* events = options_.allocator.Allocate(bytes, alignof(ProfileEvent));
-    if (events == nullptr) {
-      return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
-    }
+    void* events = e->Allocate(options_.allocator, bytes, alignof(ProfileEvent));
+    if (events == nullptr) return false;
     std::memset(events, 0, bytes);
     bound_[i].profile.events = static_cast<ProfileEvent*>(events);
     bound_[i].profile.capacity = options_.profile_events;
   }
-  return OkStatus();
+  return true;
 }
 
 void Session::Destroy() {
@@ -99,15 +94,33 @@ const Plan* Session::plan(uint32_t method) const {
   return method < method_count_ ? bound_[method].plan : nullptr;
 }
 
-Status Session::CheckMethod(uint32_t method) const {
-  if (method < method_count_) return OkStatus();
-  return Error(Code::kNotFound, Rule::kMethodName, method_count_, method);
+bool Session::CheckMethod(uint32_t method, ErrorSink* e) const {
+  return method < method_count_ ||
+         e->Fail(Code::kNotFound, Rule::kMethodName, method_count_, method);
+}
+
+Plan* Session::FindPlan(uint32_t method, ErrorSink* e) const {
+  if (!CheckMethod(method, e)) return nullptr;
+  Plan* plan = bound_[method].plan;
+  if (plan == nullptr) e->Fail(Code::kFailedPrecondition, Rule::kNotBound);
+  return plan;
+}
+
+Plan* Session::FindIo(uint32_t method, bool input, uint32_t index, uint32_t* io,
+                      ErrorSink* e) const {
+  Plan* plan = FindPlan(method, e);
+  if (plan == nullptr) return nullptr;
+  const uint32_t count = input ? plan->input_count() : plan->output_count();
+  *io = input ? index : plan->input_count() + index;
+  if (index < count) return plan;
+  e->Fail(Code::kNotFound, input ? Rule::kBindInput : Rule::kBindOutput, count, index);
+  return nullptr;
 }
 
 bool Session::SameShapes(const Plan& plan, const floe_tensor* inputs, uint32_t count) const {
   if (count != plan.input_count()) return false;
   for (uint32_t i = 0; i < count; ++i) {
-    const TensorInfo& info = plan.info(plan.input(i).value);
+    const TensorInfo& info = plan.info(plan.io(i).value);
     if (inputs[i].dtype != static_cast<int32_t>(info.dtype) || inputs[i].rank != info.rank ||
         std::memcmp(inputs[i].dims, info.dims, info.rank * sizeof(int64_t)) != 0) {
       return false;
@@ -116,38 +129,39 @@ bool Session::SameShapes(const Plan& plan, const floe_tensor* inputs, uint32_t c
   return true;
 }
 
-Status Session::CheckBuffer(const IoSlot& slot, const void* data, size_t bytes) const {
+bool Session::CheckBuffer(const IoSlot& slot, const void* data, size_t bytes, ErrorSink* e) const {
   const auto size = static_cast<uintptr_t>(
       DTypeSize(static_cast<DType>(model_->view().values[slot.value].dtype)));
   const bool aligned = reinterpret_cast<uintptr_t>(data) % size == 0;
   if (bytes == static_cast<size_t>(slot.bytes) && aligned && (data != nullptr || bytes == 0)) {
-    return OkStatus();
+    return true;
   }
-  return Error(Code::kInvalidArgument, Rule::kBindBytes, slot.bytes, static_cast<int64_t>(bytes))
+  return e->Fail(Code::kInvalidArgument, Rule::kBindBytes, slot.bytes, static_cast<int64_t>(bytes))
       .ForValue(slot.value);
 }
 
-Status Session::SetInputs(Plan* plan, const floe_tensor* inputs) {
+bool Session::SetInputs(Plan* plan, const floe_tensor* inputs, ErrorSink* e) {
   for (uint32_t i = 0; i < plan->input_count(); ++i) {
     if (inputs[i].data == nullptr) continue;
-    FLOE_RETURN_IF_ERROR(CheckBuffer(plan->input(i), inputs[i].data, inputs[i].bytes));
+    if (!CheckBuffer(plan->io(i), inputs[i].data, inputs[i].bytes, e)) return false;
   }
-  for (uint32_t i = 0; i < plan->input_count(); ++i) plan->SetInput(i, inputs[i].data);
-  return OkStatus();
+  for (uint32_t i = 0; i < plan->input_count(); ++i) plan->SetIo(i, inputs[i].data);
+  return true;
 }
 
-Status Session::Bind(uint32_t method, const floe_tensor* inputs, uint32_t count) {
+bool Session::Bind(uint32_t method, const floe_tensor* inputs, uint32_t count, ErrorSink* e) {
   const Use use(&busy_);
-  if (!use.entered()) return Busy();
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
+  if (!use.entered()) return Busy(e);
+  if (!CheckMethod(method, e)) return false;
   Bound& bound = bound_[method];
   if (bound.plan != nullptr && SameShapes(*bound.plan, inputs, count)) {
-    return SetInputs(bound.plan, inputs);
+    return SetInputs(bound.plan, inputs, e);
   }
-  return Rebind(&bound, method, inputs, count);
+  return Rebind(&bound, method, inputs, count, e);
 }
 
-Status Session::Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs, uint32_t count) {
+bool Session::Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs, uint32_t count,
+                     ErrorSink* e) {
   Block fresh(options_.allocator);
   PlanRequest request;
   request.model = model_;
@@ -161,89 +175,64 @@ Status Session::Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs,
   request.allocator = options_.allocator;
   request.arena = &bound->arena;
   request.fresh = &fresh;
-  Plan* plan = nullptr;
-  FLOE_RETURN_IF_ERROR(Plan::Make(request, &plan));
-  if (Status s = SetInputs(plan, inputs); !s.ok()) {
+  Plan* plan = Plan::Make(request, e);
+  if (plan == nullptr) return false;
+  if (!SetInputs(plan, inputs, e)) {
     plan->Destroy();
-    return s;
+    return false;
   }
   if (bound->plan != nullptr) bound->plan->Destroy();
   bound->plan = plan;
   bound->profile.count = 0;
-  if (fresh.data() == nullptr) return OkStatus();
+  if (fresh.data() == nullptr) return true;
   bound->arena.Swap(&fresh);
   fresh.Free();  // Before the new pages are touched, so that the two are never there together.
   if (options_.prefault) {
     PrefaultMemory(bound->arena.data(), bound->arena.bytes(), /*write=*/true);
     model_->Prefault();
   }
-  return OkStatus();
+  return true;
 }
 
-Status Session::SetInput(uint32_t method, uint32_t index, const void* data, size_t bytes) {
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
-  Plan* plan = bound_[method].plan;
-  if (plan == nullptr) return NotBound();
-  if (index >= plan->input_count()) {
-    return Error(Code::kNotFound, Rule::kBindInput, plan->input_count(), index);
-  }
-  FLOE_RETURN_IF_ERROR(CheckBuffer(plan->input(index), data, bytes));
-  plan->SetInput(index, data);
-  return OkStatus();
+bool Session::SetBuffer(uint32_t method, bool input, uint32_t index, void* data, size_t bytes,
+                        ErrorSink* e) {
+  uint32_t io;
+  Plan* plan = FindIo(method, input, index, &io, e);
+  if (plan == nullptr || !CheckBuffer(plan->io(io), data, bytes, e)) return false;
+  plan->SetIo(io, data);
+  return true;
 }
 
-Status Session::SetOutput(uint32_t method, uint32_t index, void* data, size_t bytes) {
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
-  Plan* plan = bound_[method].plan;
-  if (plan == nullptr) return NotBound();
-  if (index >= plan->output_count()) {
-    return Error(Code::kNotFound, Rule::kBindOutput, plan->output_count(), index);
-  }
-  FLOE_RETURN_IF_ERROR(CheckBuffer(plan->output(index), data, bytes));
-  plan->SetOutput(index, data);
-  return OkStatus();
+bool Session::GetTensor(uint32_t method, bool input, uint32_t index, floe_tensor* tensor,
+                        ErrorSink* e) const {
+  uint32_t io;
+  const Plan* plan = FindIo(method, input, index, &io, e);
+  if (plan == nullptr) return false;
+  const IoSlot& slot = plan->io(io);
+  PutInfo(plan->info(slot.value), slot.data, static_cast<size_t>(slot.bytes), tensor);
+  return true;
 }
 
-Status Session::GetIo(uint32_t method, bool input, uint32_t index, floe_tensor* tensor) const {
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
-  const Plan* plan = bound_[method].plan;
-  if (plan == nullptr) return NotBound();
-  const uint32_t count = input ? plan->input_count() : plan->output_count();
-  if (index >= count) {
-    return Error(Code::kNotFound, input ? Rule::kBindInput : Rule::kBindOutput, count, index);
-  }
-  const IoSlot& slot = input ? plan->input(index) : plan->output(index);
-  const TensorInfo& info = plan->info(slot.value);
-  tensor->data = slot.data;
-  tensor->bytes = static_cast<size_t>(slot.bytes);
-  tensor->dtype = static_cast<int32_t>(info.dtype);
-  tensor->rank = info.rank;
-  std::memcpy(tensor->dims, info.dims, sizeof(tensor->dims));
-  return OkStatus();
-}
-
-Status Session::Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns) {
+bool Session::Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns, ErrorSink* e) {
   const Use use(&busy_);
-  if (!use.entered()) return Busy();
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
+  if (!use.entered()) return Busy(e);
+  Plan* plan = FindPlan(method, e);
+  if (plan == nullptr || !plan->CheckIo(e)) return false;
   Bound& bound = bound_[method];
-  if (bound.plan == nullptr) return NotBound();
-  FLOE_RETURN_IF_ERROR(bound.plan->CheckIo());
   RunContext context;
-  context.plan = bound.plan;
+  context.plan = plan;
   context.workers = &workers_;
   context.profile = bound.profile.events != nullptr ? &bound.profile : nullptr;
   context.cancel = cancel;
   context.deadline_ns = deadline_ns;
   context.run = bound.runs++;
   context.flush_denormals = options_.flush_denormals;
-  return RunPlan(context);
+  return RunPlan(context, e);
 }
 
-Status Session::GetInfo(uint32_t method, floe_session_info* info) const {
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
-  const Plan* plan = bound_[method].plan;
-  if (plan == nullptr) return NotBound();
+bool Session::GetInfo(uint32_t method, floe_session_info* info, ErrorSink* e) const {
+  const Plan* plan = FindPlan(method, e);
+  if (plan == nullptr) return false;
   info->bucket = plan->bucket() - model_->view().methods[method].first_bucket;
   info->workers = workers_.count();
   info->arena_bytes = plan->arena_bytes();
@@ -258,16 +247,16 @@ Status Session::GetInfo(uint32_t method, floe_session_info* info) const {
     info->total_bytes += b.arena.bytes() + b.profile.capacity * sizeof(ProfileEvent);
     if (b.plan != nullptr) info->total_bytes += b.plan->plan_bytes() + b.plan->kernel_bytes();
   }
-  return OkStatus();
+  return true;
 }
 
-Status Session::TakeProfile(uint32_t method, floe_profile_entry* entries, size_t capacity,
-                            size_t* count) {
-  FLOE_RETURN_IF_ERROR(CheckMethod(method));
+bool Session::TakeProfile(uint32_t method, floe_profile_entry* entries, size_t capacity,
+                          size_t* count, ErrorSink* e) {
+  if (!CheckMethod(method, e)) return false;
   Bound& bound = bound_[method];
   ProfileRing& ring = bound.profile;
   *count = 0;
-  if (bound.plan == nullptr || ring.events == nullptr) return OkStatus();
+  if (bound.plan == nullptr || ring.events == nullptr) return true;
   uint64_t n = ring.count < ring.capacity ? ring.count : ring.capacity;
   if (n > capacity) n = capacity;
   const ProgramView& view = model_->view();
@@ -289,7 +278,7 @@ Status Session::TakeProfile(uint32_t method, floe_profile_entry* entries, size_t
     Text(entry.node, sizeof(entry.node)) << view.String(ins.name);
   }
   ring.count = 0;
-  return OkStatus();
+  return true;
 }
 
 }  // namespace floe::runtime

@@ -27,16 +27,20 @@ struct SessionOptions {
 
 class Session {
  public:
-  static Status Make(Model* model, const SessionOptions& options, Session** session);
+  // Null, and an error, if there can be no session. The others: false on an error.
+  static Session* Make(Model* model, const SessionOptions& options, ErrorSink* e);
   void Destroy();
 
-  Status Bind(uint32_t method, const floe_tensor* inputs, uint32_t count);
-  Status SetInput(uint32_t method, uint32_t index, const void* data, size_t bytes);
-  Status SetOutput(uint32_t method, uint32_t index, void* data, size_t bytes);
-  Status GetIo(uint32_t method, bool input, uint32_t index, floe_tensor* tensor) const;
-  Status Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns);
-  Status GetInfo(uint32_t method, floe_session_info* info) const;
-  Status TakeProfile(uint32_t method, floe_profile_entry* entries, size_t capacity, size_t* count);
+  bool Bind(uint32_t method, const floe_tensor* inputs, uint32_t count, ErrorSink* e);
+  // Of an input, else of an output.
+  bool SetBuffer(uint32_t method, bool input, uint32_t index, void* data, size_t bytes,
+                 ErrorSink* e);
+  bool GetTensor(uint32_t method, bool input, uint32_t index, floe_tensor* tensor,
+                 ErrorSink* e) const;
+  bool Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns, ErrorSink* e);
+  bool GetInfo(uint32_t method, floe_session_info* info, ErrorSink* e) const;
+  bool TakeProfile(uint32_t method, floe_profile_entry* entries, size_t capacity, size_t* count,
+                   ErrorSink* e);
 
   States& states() { return states_; }
   const States& states() const { return states_; }
@@ -57,12 +61,17 @@ class Session {
 
   Session(Model* model, const SessionOptions& options);
   ~Session() = default;
-  Status Init();
-  Status CheckMethod(uint32_t method) const;
+  bool Init(ErrorSink* e);
+  bool CheckMethod(uint32_t method, ErrorSink* e) const;
+  // The plan of a bound method; null, and an error, if there is none.
+  Plan* FindPlan(uint32_t method, ErrorSink* e) const;
+  // The same, and the position of an input or output among the plan's.
+  Plan* FindIo(uint32_t method, bool input, uint32_t index, uint32_t* io, ErrorSink* e) const;
   bool SameShapes(const Plan& plan, const floe_tensor* inputs, uint32_t count) const;
-  Status CheckBuffer(const IoSlot& slot, const void* data, size_t bytes) const;
-  Status SetInputs(Plan* plan, const floe_tensor* inputs);
-  Status Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs, uint32_t count);
+  bool CheckBuffer(const IoSlot& slot, const void* data, size_t bytes, ErrorSink* e) const;
+  bool SetInputs(Plan* plan, const floe_tensor* inputs, ErrorSink* e);
+  bool Rebind(Bound* bound, uint32_t method, const floe_tensor* inputs, uint32_t count,
+              ErrorSink* e);
   size_t SelfBytes() const;
 
   Model* model_;

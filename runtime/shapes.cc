@@ -7,14 +7,8 @@ namespace {
 
 constexpr int64_t kUnknown = INT64_MIN;
 
-Status Refuse(Rule rule, uint32_t value, int32_t axis, int64_t expected, int64_t got) {
-  Status s = Error(Code::kInvalidArgument, rule, expected, got).ForValue(value);
-  s.axis = axis;
-  return s;
-}
-
-const DimExpr& DimOf(const ProgramView& p, const ValueDef& v, uint32_t axis) {
-  return p.dims[p.value_dims[v.first_dim + axis]];
+bool Refuse(ErrorSink* e, Rule rule, uint32_t value, int32_t axis, int64_t expected, int64_t got) {
+  return e->Fail(Code::kInvalidArgument, rule, expected, got).ForValue(value).ForAxis(axis);
 }
 
 // The one unknown term of `dim` and the value of the rest. False if there is none, or several.
@@ -39,27 +33,29 @@ bool OneUnknown(const ProgramView& p, const DimExpr& dim, const int64_t* symbols
 }
 
 // Solves unknown * coefficient + rest == got.
-Status SolveOne(const ProgramView& p, const DimTerm& unknown, int64_t rest, int64_t got,
-                uint32_t value, int32_t axis, int64_t* symbol_value) {
+bool SolveOne(const ProgramView& p, const DimTerm& unknown, int64_t rest, int64_t got,
+              uint32_t value, int32_t axis, int64_t* symbol_value, ErrorSink* e) {
   const SymbolDef& symbol = p.symbols[unknown.symbol];
-  const __int128 left = static_cast<__int128>(got) - rest;  // Cannot overflow.
-  const __int128 v = left / unknown.coefficient;
+  // No dimension is negative; so `left` is not the number that cannot be divided by -1 either.
+  int64_t left;
+  if (got < 0 || __builtin_sub_overflow(got, rest, &left)) {
+    return Refuse(e, Rule::kBindSymbolRange, value, axis, got < 0 ? symbol.min : symbol.max, got);
+  }
+  const int64_t v = left / unknown.coefficient;
   if (v < symbol.min || v > symbol.max) {
-    return Refuse(Rule::kBindSymbolRange, value, axis, v < symbol.min ? symbol.min : symbol.max,
+    return Refuse(e, Rule::kBindSymbolRange, value, axis, v < symbol.min ? symbol.min : symbol.max,
                   got);
   }
-  if (left % unknown.coefficient != 0) {
-    return Refuse(Rule::kBindSymbolMultiple, value, axis, unknown.coefficient, got);
-  }
-  if (v % symbol.multiple != 0) {
-    return Refuse(Rule::kBindSymbolMultiple, value, axis, symbol.multiple, got);
+  const int64_t divisor = left % unknown.coefficient != 0 ? unknown.coefficient : symbol.multiple;
+  if (left % unknown.coefficient != 0 || v % divisor != 0) {
+    return Refuse(e, Rule::kBindSymbolMultiple, value, axis, divisor, got);
   }
   *symbol_value = static_cast<int64_t>(v);
-  return OkStatus();
+  return true;
 }
 
-Status SolveSymbols(const ProgramView& p, std::span<const uint32_t> params,
-                    const floe_tensor* inputs, int64_t* symbols) {
+bool SolveSymbols(const ProgramView& p, std::span<const uint32_t> params, const floe_tensor* inputs,
+                  int64_t* symbols, ErrorSink* e) {
   for (bool progress = true; progress;) {
     progress = false;
     for (size_t i = 0; i < params.size(); ++i) {
@@ -67,19 +63,21 @@ Status SolveSymbols(const ProgramView& p, std::span<const uint32_t> params,
       for (uint32_t axis = 0; axis < v.rank; ++axis) {
         DimTerm unknown;
         int64_t rest;
-        if (!OneUnknown(p, DimOf(p, v, axis), symbols, &unknown, &rest)) continue;
-        FLOE_RETURN_IF_ERROR(SolveOne(p, unknown, rest, inputs[i].dims[axis], params[i],
-                                      static_cast<int32_t>(axis), &symbols[unknown.symbol]));
+        if (!OneUnknown(p, p.DimOf(v, axis), symbols, &unknown, &rest)) continue;
+        if (!SolveOne(p, unknown, rest, inputs[i].dims[axis], params[i], static_cast<int32_t>(axis),
+                      &symbols[unknown.symbol], e)) {
+          return false;
+        }
         progress = true;
       }
     }
   }
-  return OkStatus();
+  return true;
 }
 
 // Completes `symbols` with the bucket's bounds.
-Status PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbols,
-                  uint32_t* bucket) {
+bool PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbols, uint32_t* bucket,
+                ErrorSink* e) {
   const size_t n = p.symbols.size();
   for (uint32_t b = 0; b < method.bucket_count; ++b) {
     const BucketDef& def = p.buckets[method.first_bucket + b];
@@ -92,47 +90,47 @@ Status PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbol
       if (symbols[s] == kUnknown) symbols[s] = max[s];
     }
     *bucket = method.first_bucket + b;
-    return OkStatus();
+    return true;
   }
-  return Error(Code::kInvalidArgument, Rule::kBucketRange);
+  return e->Fail(Code::kInvalidArgument, Rule::kBucketRange);
 }
 
 }  // namespace
 
-Status SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tensor* inputs,
-                   uint32_t count, int64_t* symbols, uint32_t* bucket) {
+bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tensor* inputs,
+                 uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e) {
   const auto params = p.Params(p.blocks[method.block]);
   if (count != params.size()) {
     const auto missing = count < params.size() ? params[count] : kNoIndex;
-    return Refuse(count < params.size() ? Rule::kBindMissing : Rule::kBindInput, missing, -1,
+    return Refuse(e, count < params.size() ? Rule::kBindMissing : Rule::kBindInput, missing, -1,
                   static_cast<int64_t>(params.size()), count);
   }
   for (size_t i = 0; i < params.size(); ++i) {
     const ValueDef& v = p.values[params[i]];
     if (inputs[i].dtype != v.dtype) {
-      return Refuse(Rule::kBindDType, params[i], -1, v.dtype, inputs[i].dtype);
+      return Refuse(e, Rule::kBindDType, params[i], -1, v.dtype, inputs[i].dtype);
     }
     if (inputs[i].rank != v.rank) {
-      return Refuse(Rule::kBindRank, params[i], -1, v.rank, inputs[i].rank);
+      return Refuse(e, Rule::kBindRank, params[i], -1, v.rank, inputs[i].rank);
     }
   }
   for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kUnknown;
-  FLOE_RETURN_IF_ERROR(SolveSymbols(p, params, inputs, symbols));
-  FLOE_RETURN_IF_ERROR(PickBucket(p, method, symbols, bucket));
+  if (!SolveSymbols(p, params, inputs, symbols, e)) return false;
+  if (!PickBucket(p, method, symbols, bucket, e)) return false;
   for (size_t i = 0; i < params.size(); ++i) {
     const ValueDef& v = p.values[params[i]];
     for (uint32_t axis = 0; axis < v.rank; ++axis) {
-      const DimExpr& dim = DimOf(p, v, axis);
+      const DimExpr& dim = p.DimOf(v, axis);
       int64_t expected;
       if (!EvalDim(p, dim, symbols, &expected)) {
-        return Refuse(Rule::kDimRange, params[i], static_cast<int32_t>(axis), 0, 0);
+        return Refuse(e, Rule::kDimRange, params[i], static_cast<int32_t>(axis), 0, 0);
       }
       if (expected == inputs[i].dims[axis]) continue;
-      return Refuse(dim.term_count == 0 ? Rule::kBindFixedDim : Rule::kBindSymbolConflict,
+      return Refuse(e, dim.term_count == 0 ? Rule::kBindFixedDim : Rule::kBindSymbolConflict,
                     params[i], static_cast<int32_t>(axis), expected, inputs[i].dims[axis]);
     }
   }
-  return OkStatus();
+  return true;
 }
 
 }  // namespace floe::runtime

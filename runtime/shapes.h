@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "format/error_sink.h"
 #include "format/program.h"
 #include "runtime/floe.h"
 
@@ -16,8 +17,8 @@ namespace floe::runtime {
 // sizes) get that bucket's maximum. At last compares every dimension. `symbols` has one element per
 // symbol. kBind... rules, with value and axis of the offending input. O(symbols + input
 // dimensions).
-Status SolveShapes(const ProgramView& program, const MethodDef& method, const floe_tensor* inputs,
-                   uint32_t count, int64_t* symbols, uint32_t* bucket);
+bool SolveShapes(const ProgramView& program, const MethodDef& method, const floe_tensor* inputs,
+                 uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e);
 
 }  // namespace floe::runtime
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "format/checked.h"
+#include "format/checksum.h"
 
 namespace floe::runtime {
 namespace {
@@ -24,19 +25,6 @@ struct BlobRecord {
   uint64_t bytes;
 };
 
-// FNV-1a over 64-bit words, with a final mix: finds damage, is no protection against malice.
-uint64_t Hash(const void* data, size_t bytes) {
-  const auto* p = static_cast<const uint8_t*>(data);
-  uint64_t h = 0xcbf29ce484222325u ^ bytes;
-  for (size_t i = 0; i < bytes; i += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, p + i, bytes - i < 8 ? bytes - i : 8);
-    h = (h ^ word) * 0x100000001b3u;
-    h ^= h >> 29;
-  }
-  return h;
-}
-
 TensorInfo InfoOf(const ProgramView& p, uint32_t state) {
   TensorInfo info;
   // A state's shape is fixed: its dims have no terms, so no symbol value is read.
@@ -48,7 +36,7 @@ BlobRecord RecordOf(const ProgramView& p, uint32_t state) {
   const TensorInfo info = InfoOf(p, state);
   const std::string_view name = p.String(p.states[state].name);
   BlobRecord r = {};
-  r.name_hash = Hash(name.data(), name.size());
+  r.name_hash = Checksum(name.data(), name.size());
   r.dtype = static_cast<uint32_t>(info.dtype);
   r.rank = info.rank;
   std::memcpy(r.dims, info.dims, sizeof(r.dims));
@@ -60,21 +48,29 @@ size_t Padded(uint64_t bytes) { return static_cast<size_t>((bytes + 7) / 8 * 8);
 
 }  // namespace
 
-Status States::Init(const ProgramView& program, const Allocator& allocator) {
+void PutInfo(const TensorInfo& info, void* data, size_t bytes, floe_tensor* tensor) {
+  tensor->data = data;
+  tensor->bytes = bytes;
+  tensor->dtype = static_cast<int32_t>(info.dtype);
+  tensor->rank = info.rank;
+  std::memcpy(tensor->dims, info.dims, sizeof(tensor->dims));
+}
+
+bool States::Init(const ProgramView& program, const Allocator& allocator, ErrorSink* e) {
   program_ = &program;
   allocator_ = allocator;
   const size_t n = program.states.size();
-  if (n == 0) return OkStatus();
+  if (n == 0) return true;
   int64_t total = static_cast<int64_t>(n * sizeof(void*));
   for (const StateDef& s : program.states) {
     if (!CheckedAdd(total, static_cast<int64_t>(s.bytes), &total) ||
         !CheckedAdd(total, kReadSlack, &total) || !CheckedRoundUp(total, kAlignment, &total)) {
-      return Error(Code::kInvalidFile, Rule::kValueTooLarge);
+      return e->Bad(Rule::kValueTooLarge);
     }
   }
   total += kAlignment;
-  void* memory = allocator.Allocate(static_cast<size_t>(total), kAlignment);
-  if (memory == nullptr) return Error(Code::kResourceExhausted, Rule::kHostMemory, total);
+  void* memory = e->Allocate(allocator, static_cast<size_t>(total), kAlignment);
+  if (memory == nullptr) return false;
   bytes_ = static_cast<size_t>(total);
   data_ = static_cast<void**>(memory);
   auto offset = static_cast<int64_t>(n * sizeof(void*));
@@ -85,7 +81,7 @@ Status States::Init(const ProgramView& program, const Allocator& allocator) {
     std::memset(static_cast<char*>(data_[i]) + program.states[i].bytes, 0, kReadSlack);
   }
   Reset();
-  return OkStatus();
+  return true;
 }
 
 void States::Destroy() {
@@ -113,17 +109,13 @@ void States::CopyFrom(const States& other) {
   }
 }
 
-Status States::Describe(uint32_t state, floe_tensor* tensor) const {
+bool States::Describe(uint32_t state, floe_tensor* tensor, ErrorSink* e) const {
   if (state >= count()) {
-    return Error(Code::kNotFound, Rule::kStateName, count(), state);
+    return e->Fail(Code::kNotFound, Rule::kStateName, count(), state);
   }
   const TensorInfo info = InfoOf(*program_, state);
-  tensor->data = data_[state];
-  tensor->bytes = program_->states[state].bytes;
-  tensor->dtype = static_cast<int32_t>(info.dtype);
-  tensor->rank = info.rank;
-  std::memcpy(tensor->dims, info.dims, sizeof(tensor->dims));
-  return OkStatus();
+  PutInfo(info, data_[state], program_->states[state].bytes, tensor);
+  return true;
 }
 
 size_t States::BlobBytes() const {
@@ -147,14 +139,14 @@ void States::Save(void* blob) const {
   std::memcpy(header.magic, kMagic, sizeof(kMagic));
   header.bytes = at;
   header.states = count();
-  header.checksum = Hash(out + sizeof(header), at - sizeof(header));
+  header.checksum = Checksum(out + sizeof(header), at - sizeof(header));
   std::memcpy(out, &header, sizeof(header));
 }
 
-Status States::Load(const void* blob, size_t bytes) {
+bool States::Load(const void* blob, size_t bytes, ErrorSink* e) {
   const auto* in = static_cast<const char*>(blob);
-  const auto refuse = [](int64_t expected, int64_t got) {
-    return Error(Code::kInvalidArgument, Rule::kStateBlob, expected, got);
+  const auto refuse = [e](int64_t expected, int64_t got) {
+    return e->Fail(Code::kInvalidArgument, Rule::kStateBlob, expected, got);
   };
   const size_t expected = BlobBytes();
   if (bytes != expected) {
@@ -164,7 +156,7 @@ Status States::Load(const void* blob, size_t bytes) {
   std::memcpy(&header, in, sizeof(header));
   if (std::memcmp(header.magic, kMagic, sizeof(kMagic)) != 0 || header.bytes != bytes ||
       header.states != count() || header.reserved != 0 ||
-      header.checksum != Hash(in + sizeof(header), bytes - sizeof(header))) {
+      header.checksum != Checksum(in + sizeof(header), bytes - sizeof(header))) {
     return refuse(0, 0);
   }
   size_t at = sizeof(header);
@@ -181,7 +173,7 @@ Status States::Load(const void* blob, size_t bytes) {
     std::memcpy(data_[i], in + at + sizeof(BlobRecord), size);
     at += sizeof(BlobRecord) + Padded(size);
   }
-  return OkStatus();
+  return true;
 }
 
 }  // namespace floe::runtime

@@ -7,15 +7,19 @@
 #include <cstdint>
 
 #include "format/allocator.h"
+#include "format/error_sink.h"
 #include "format/program.h"
 #include "runtime/floe.h"
 
 namespace floe::runtime {
 
+// Describes memory that holds a tensor.
+void PutInfo(const TensorInfo& info, void* data, size_t bytes, floe_tensor* tensor);
+
 class States {
  public:
   // Allocates and initialises all states of `program`, which must outlive this.
-  Status Init(const ProgramView& program, const Allocator& allocator);
+  bool Init(const ProgramView& program, const Allocator& allocator, ErrorSink* e);
   void Destroy();
 
   // Memory of each state, readable kReadSlack past its end.
@@ -25,14 +29,14 @@ class States {
 
   void Reset();
   void CopyFrom(const States& other);  // Of the same program.
-  Status Describe(uint32_t state, floe_tensor* tensor) const;
+  bool Describe(uint32_t state, floe_tensor* tensor, ErrorSink* e) const;
 
   // The blob: header, then for each state a record (name hash, dtype, shape) and its bytes, padded
   // to 8; a checksum covers all.
   size_t BlobBytes() const;
   void Save(void* blob) const;
   // kStateBlob: nothing has changed.
-  Status Load(const void* blob, size_t bytes);
+  bool Load(const void* blob, size_t bytes, ErrorSink* e);
 
  private:
   Allocator allocator_;

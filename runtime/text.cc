@@ -1,11 +1,33 @@
 #include "runtime/text.h"
 
-#include "format/ops.h"
-
 namespace floe::runtime {
 
-const char* OpName(uint16_t op) {
-  return op < static_cast<uint16_t>(OpId::kCount) ? OpRow(static_cast<OpId>(op)).name : "?";
+Text::Text(char* buffer, size_t capacity) : buffer_(buffer), capacity_(capacity) {
+  if (capacity_ != 0) buffer_[0] = '\0';
+}
+
+Text& Text::operator<<(std::string_view s) {
+  for (const char c : s) {
+    if (size_ + 1 < capacity_) {
+      buffer_[size_] = c;
+      buffer_[size_ + 1] = '\0';
+    }
+    ++size_;
+  }
+  return *this;
+}
+
+Text& Text::operator<<(const char* s) { return *this << std::string_view(s); }
+
+Text& Text::operator<<(int64_t v) {
+  char digits[20];
+  size_t at = sizeof(digits);
+  uint64_t u = v < 0 ? uint64_t{0} - static_cast<uint64_t>(v) : static_cast<uint64_t>(v);
+  do {
+    digits[--at] = static_cast<char>('0' + u % 10);
+  } while ((u /= 10) != 0);
+  if (v < 0) digits[--at] = '-';
+  return *this << std::string_view(digits + at, sizeof(digits) - at);
 }
 
 void PutDim(const ProgramView& program, const DimExpr& dim, Text* text) {
@@ -34,7 +56,7 @@ void PutValue(const ProgramView& program, uint32_t value, Text* text) {
   *text << DTypeName(static_cast<DType>(v.dtype)) << "[";
   for (uint32_t axis = 0; axis < v.rank; ++axis) {
     if (axis != 0) *text << ",";
-    PutDim(program, program.dims[program.value_dims[v.first_dim + axis]], text);
+    PutDim(program, program.DimOf(v, axis), text);
   }
   *text << "]";
 }

@@ -131,32 +131,29 @@ struct ThreadPool::Thread {
 ThreadPool::ThreadPool(const ThreadPoolOptions& options)
     : allocator_(options.allocator), spin_us_(options.spin_us), pid_(getpid()) {}
 
-Status ThreadPool::Make(const ThreadPoolOptions& options, ThreadPool** pool) {
+ThreadPool* ThreadPool::Make(const ThreadPoolOptions& options, ErrorSink* e) {
   uint32_t threads = options.threads != 0 ? options.threads : AvailableCpus();
   if (threads > kMaxWorkers) threads = kMaxWorkers;
   const Allocator& allocator = options.allocator;
-  void* memory = allocator.Allocate(sizeof(ThreadPool), alignof(ThreadPool));
-  if (memory == nullptr) {
-    return Error(Code::kResourceExhausted, Rule::kHostMemory, sizeof(ThreadPool));
-  }
+  void* memory = e->Allocate(allocator, sizeof(ThreadPool), alignof(ThreadPool));
+  if (memory == nullptr) return nullptr;
   auto* p = new (memory) ThreadPool(options);
   p->capacity_ = threads - 1;
   if (p->capacity_ != 0) {
     const size_t bytes = p->capacity_ * sizeof(Thread);
-    p->threads_ = static_cast<Thread*>(allocator.Allocate(bytes, alignof(Thread)));
-    void* page = allocator.Allocate(kPage, kPage);
+    p->threads_ = static_cast<Thread*>(e->Allocate(allocator, bytes, alignof(Thread)));
+    void* page = e->Allocate(allocator, kPage, kPage);
     if (page != nullptr) p->alive_ = new (page) std::atomic<uint32_t>(1);
     if (p->threads_ == nullptr || page == nullptr) {
       p->Unref();
-      return Error(Code::kResourceExhausted, Rule::kHostMemory, static_cast<int64_t>(bytes));
+      return nullptr;
     }
 #ifdef MADV_WIPEONFORK
     if (madvise(page, kPage, MADV_WIPEONFORK) == 0) p->pid_ = 0;
 #endif
     p->Start(threads, options.stack_bytes);
   }
-  *pool = p;
-  return OkStatus();
+  return p;
 }
 
 void ThreadPool::Start(uint32_t threads, size_t stack_bytes) {

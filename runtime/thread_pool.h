@@ -13,7 +13,7 @@
 #include <cstdint>
 
 #include "format/allocator.h"
-#include "format/status.h"
+#include "format/error_sink.h"
 #include "runtime/floe.h"
 
 namespace floe::runtime {
@@ -55,7 +55,7 @@ struct ThreadPoolOptions {
 
 class ThreadPool {
  public:
-  static Status Make(const ThreadPoolOptions& options, ThreadPool** pool);
+  static ThreadPool* Make(const ThreadPoolOptions& options, ErrorSink* e);
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
   // The last one ends and joins the threads (not in a forked child, which has none).
   void Unref();
