@@ -24,6 +24,8 @@ class Walker : public ErrorSink {
     uint64_t numbers;
     if (!Count(method.block, 1, &numbers)) return false;
     if (numbers >= kNoIndex) return Bad(static_cast<int64_t>(numbers));
+    // What has been counted once can be counted again, in parts.
+    instructions_left_ = blocks_left_ = SIZE_MAX;
     const BlockDef& block = p_.blocks[method.block];
     for (const uint32_t v : p_.Params(block)) Define(v, 0);
     Body(block);
@@ -53,19 +55,6 @@ class Walker : public ErrorSink {
       }
     }
     return true;
-  }
-
-  // The same for a block that Count has accepted.
-  uint32_t CountAccepted(const BlockDef& block) const {
-    uint32_t numbers = block.instruction_count;
-    for (const Instruction& i : Instructions(block)) {
-      if (i.block_count == 0) continue;
-      ++numbers;
-      for (uint32_t b = 0; b < i.block_count; ++b) {
-        numbers += CountAccepted(p_.blocks[i.first_block + b]);
-      }
-    }
-    return numbers;
   }
 
   std::span<const Instruction> Instructions(const BlockDef& block) const {
@@ -115,7 +104,9 @@ class Walker : public ErrorSink {
     const bool loop = i.kernel == kKernelLoop;
     uint32_t closing = next_;
     for (uint32_t b = 0; b < i.block_count; ++b) {
-      closing += CountAccepted(p_.blocks[i.first_block + b]);
+      uint64_t numbers = 0;
+      Count(i.first_block + b, 1, &numbers);
+      closing += static_cast<uint32_t>(numbers);
     }
     if (loop) frames_[loops_++] = {own, closing};
     for (uint32_t b = 0; b < i.block_count; ++b) {

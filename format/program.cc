@@ -14,6 +14,22 @@ const DimExpr& ProgramView::DimOf(const ValueDef& value, uint32_t axis) const {
   return dims[value_dims[value.first_dim + axis]];
 }
 
+uint32_t ProgramView::Root(uint32_t value) const {
+  const ValueDef& v = values[value];
+  return static_cast<Storage>(v.storage) == Storage::kAlias ? v.link : value;
+}
+
+void FillOp(const ProgramView& p, const Instruction& i, const TensorInfo* operands, OpInfo* op) {
+  op->inputs = operands;
+  op->outputs = operands + i.input_count;
+  op->input_count = i.input_count;
+  op->output_count = i.output_count;
+  op->attrs = p.attrs.data() + i.first_attr;
+  op->attr_count = i.attr_count;
+  op->code = p.code.data() + i.first_code;
+  op->code_count = i.code_count;
+}
+
 bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
   int64_t sum = dim.constant;
   for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {

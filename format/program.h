@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "format/dtype.h"
+#include "format/footprint.h"
 #include "format/pointwise.h"
 #include "format/tensor_info.h"
 
@@ -181,6 +182,8 @@ struct ProgramView {
   // Empty if there is no such string.
   std::string_view String(uint32_t index) const;
   const DimExpr& DimOf(const ValueDef& value, uint32_t axis) const;
+  // The value whose storage `value` uses.
+  uint32_t Root(uint32_t value) const;
   std::span<const uint32_t> Inputs(const Instruction& i) const {
     return operands.subspan(i.first_operand, i.input_count);
   }
@@ -198,6 +201,9 @@ struct ProgramView {
 // Evaluates a dimension at symbol values. False on overflow or a negative result.
 [[nodiscard]] bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
                            int64_t* out);
+// The instruction as kernels see it; `operands` describes its inputs, then its outputs. Without
+// constants.
+void FillOp(const ProgramView& p, const Instruction& i, const TensorInfo* operands, OpInfo* op);
 // The physical description of a value, without its dims.
 TensorInfo TypeOf(const ValueDef& value);
 // The physical description of a value at symbol values, and its TensorBytes unless `bytes` is null.

@@ -1,6 +1,8 @@
 #include "format/reader.h"
 
+#include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "format/checked.h"
 #include "format/checksum.h"
@@ -24,53 +26,55 @@ bool Aligned(const void* p, size_t alignment) {
 
 uint64_t RoundedUp(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-// One vector field of the root table.
+// One vector field of the root table, and where a view has it.
 struct Field {
   flatbuffers::voffset_t slot;
+  uint16_t view_offset;
   uint16_t element_bytes;
   uint16_t alignment;
   bool required;
 };
-template <typename Record>
-constexpr Field FieldOf(flatbuffers::voffset_t slot, bool required = false) {
-  return {slot, sizeof(Record), alignof(Record), required};
-}
+#define FLOE_FIELD(slot, member, required)                           \
+  {                                                                  \
+    fb::Program::slot, offsetof(ProgramView, member),                \
+        sizeof(decltype(ProgramView::member)::value_type),           \
+        alignof(decltype(ProgramView::member)::value_type), required \
+  }
 // In the schema's order, `producer` (a string) excepted. A loop over this table is what flatc
 // generates, in a fraction of the code.
 constexpr Field kFields[] = {
-    FieldOf<SymbolDef>(fb::Program::VT_SYMBOLS),
-    FieldOf<DimTerm>(fb::Program::VT_TERMS),
-    FieldOf<DimExpr>(fb::Program::VT_DIMS),
-    FieldOf<uint32_t>(fb::Program::VT_VALUE_DIMS),
-    FieldOf<ValueDef>(fb::Program::VT_VALUES, true),
-    FieldOf<Instruction>(fb::Program::VT_INSTRUCTIONS),
-    FieldOf<uint32_t>(fb::Program::VT_OPERANDS),
-    FieldOf<int64_t>(fb::Program::VT_ATTRS),
-    FieldOf<PwInstr>(fb::Program::VT_CODE),
-    FieldOf<uint32_t>(fb::Program::VT_BLOCK_VALUES),
-    FieldOf<BlockDef>(fb::Program::VT_BLOCKS, true),
-    FieldOf<MethodDef>(fb::Program::VT_METHODS, true),
-    FieldOf<StateDef>(fb::Program::VT_STATES),
-    FieldOf<BucketDef>(fb::Program::VT_BUCKETS, true),
-    FieldOf<int64_t>(fb::Program::VT_BUCKET_MAX),
-    FieldOf<uint64_t>(fb::Program::VT_ARENA_OFFSETS),
-    FieldOf<GoldenDef>(fb::Program::VT_GOLDENS),
-    FieldOf<GoldenTensor>(fb::Program::VT_GOLDEN_TENSORS),
-    FieldOf<uint32_t>(fb::Program::VT_STRING_OFFSETS, true),
-    FieldOf<uint8_t>(fb::Program::VT_STRINGS, true),
+    FLOE_FIELD(VT_SYMBOLS, symbols, false),
+    FLOE_FIELD(VT_TERMS, terms, false),
+    FLOE_FIELD(VT_DIMS, dims, false),
+    FLOE_FIELD(VT_VALUE_DIMS, value_dims, false),
+    FLOE_FIELD(VT_VALUES, values, true),
+    FLOE_FIELD(VT_INSTRUCTIONS, instructions, false),
+    FLOE_FIELD(VT_OPERANDS, operands, false),
+    FLOE_FIELD(VT_ATTRS, attrs, false),
+    FLOE_FIELD(VT_CODE, code, false),
+    FLOE_FIELD(VT_BLOCK_VALUES, block_values, false),
+    FLOE_FIELD(VT_BLOCKS, blocks, true),
+    FLOE_FIELD(VT_METHODS, methods, true),
+    FLOE_FIELD(VT_STATES, states, false),
+    FLOE_FIELD(VT_BUCKETS, buckets, true),
+    FLOE_FIELD(VT_BUCKET_MAX, bucket_max, false),
+    FLOE_FIELD(VT_ARENA_OFFSETS, arena_offsets, false),
+    FLOE_FIELD(VT_GOLDENS, goldens, false),
+    FLOE_FIELD(VT_GOLDEN_TENSORS, golden_tensors, false),
+    FLOE_FIELD(VT_STRING_OFFSETS, string_offsets, true),
+    FLOE_FIELD(VT_STRINGS, strings, true),
 };
+#undef FLOE_FIELD
 constexpr size_t kFieldCount = sizeof(kFields) / sizeof(kFields[0]);
 
-// The elements of a verified vector.
-struct Elements {
-  const uint8_t* data = nullptr;
-  size_t count = 0;
-
-  template <typename Record>
-  void To(std::span<const Record>* out) const {
-    *out = {reinterpret_cast<const Record*>(data), count};
-  }
+// What a std::span is, whatever its elements are: twenty spans are set by one loop. Every test that
+// reads a program would see another layout.
+struct SpanParts {
+  const void* data;
+  size_t count;
 };
+static_assert(sizeof(SpanParts) == sizeof(std::span<const ValueDef>));
+static_assert(std::is_standard_layout_v<ProgramView>);
 
 // Reads the shell of a file and its metadata.
 class Reader : public ErrorSink {
@@ -110,8 +114,6 @@ class Reader : public ErrorSink {
   bool ReadTable();
   bool CheckPlacement();
   bool FindSections();
-  bool VerifyFields(const uint8_t* metadata, size_t bytes, Elements* elements,
-                    std::string_view* producer);
 
   const uint8_t* file_;
   const size_t bytes_;
@@ -200,8 +202,10 @@ bool Reader::FindSections() {
   return known_[kMetadata] != nullptr || Bad(Rule::kSectionMissing, kMetadata, 0);
 }
 
-bool Reader::VerifyFields(const uint8_t* metadata, size_t bytes, Elements* elements,
-                          std::string_view* producer) {
+bool Reader::TakeMetadata(const uint8_t* metadata, ProgramView* view) {
+  constexpr size_t kSmallest = 16;  // Root offset, identifier, the smallest vtable and table.
+  const uint64_t bytes = Bytes(SectionKind::kMetadata);
+  if (bytes < kSmallest) return Bad(Rule::kMetadataVerify, kSmallest, bytes);
   // One table, and vectors of scalars and structs: depth and table count are small by design.
   constexpr flatbuffers::uoffset_t kMaxDepth = 8;
   constexpr flatbuffers::uoffset_t kMaxTables = 4;
@@ -217,7 +221,7 @@ bool Reader::VerifyFields(const uint8_t* metadata, size_t bytes, Elements* eleme
   }
   const auto* name = root->GetPointer<const flatbuffers::String*>(fb::Program::VT_PRODUCER);
   if (!verifier.VerifyString(name)) return Bad(Rule::kMetadataVerify);
-  if (name != nullptr) *producer = {name->c_str(), name->size()};
+  if (name != nullptr) view->producer = {name->c_str(), name->size()};
   for (size_t i = 0; i < kFieldCount; ++i) {
     const Field& field = kFields[i];
     if (!root->VerifyOffset(verifier, field.slot)) return Bad(Rule::kMetadataVerify);
@@ -235,38 +239,9 @@ bool Reader::VerifyFields(const uint8_t* metadata, size_t bytes, Elements* eleme
     const uint8_t* data = vector + sizeof(flatbuffers::uoffset_t);
     // FlatBuffers verifies that a vector lies inside the buffer, not that its elements are aligned.
     if (!Aligned(data, field.alignment)) return Bad(Rule::kMetadataVerify, field.alignment, i + 1);
-    elements[i] = {data, count};
+    const SpanParts span = {data, count};
+    std::memcpy(reinterpret_cast<char*>(view) + field.view_offset, &span, sizeof(span));
   }
-  return true;
-}
-
-bool Reader::TakeMetadata(const uint8_t* metadata, ProgramView* view) {
-  constexpr size_t kSmallest = 16;  // Root offset, identifier, the smallest vtable and table.
-  const uint64_t bytes = Bytes(SectionKind::kMetadata);
-  if (bytes < kSmallest) return Bad(Rule::kMetadataVerify, kSmallest, bytes);
-  Elements e[kFieldCount];
-  if (!VerifyFields(metadata, bytes, e, &view->producer)) return false;
-  const Elements* next = e;
-  (next++)->To(&view->symbols);
-  (next++)->To(&view->terms);
-  (next++)->To(&view->dims);
-  (next++)->To(&view->value_dims);
-  (next++)->To(&view->values);
-  (next++)->To(&view->instructions);
-  (next++)->To(&view->operands);
-  (next++)->To(&view->attrs);
-  (next++)->To(&view->code);
-  (next++)->To(&view->block_values);
-  (next++)->To(&view->blocks);
-  (next++)->To(&view->methods);
-  (next++)->To(&view->states);
-  (next++)->To(&view->buckets);
-  (next++)->To(&view->bucket_max);
-  (next++)->To(&view->arena_offsets);
-  (next++)->To(&view->goldens);
-  (next++)->To(&view->golden_tensors);
-  (next++)->To(&view->string_offsets);
-  (next++)->To(&view->strings);
   return true;
 }
 

@@ -41,34 +41,36 @@ struct Context : ErrorSink {
   // Smallest and largest value of every symbol; the smallest is a multiple.
   int64_t symbol_min[kMaxSymbols] = {};
   int64_t symbol_max[kMaxSymbols] = {};
-  Box all() const { return {symbol_min, symbol_max}; }
+  const Box all = {symbol_min, symbol_max};
+
+  // Arrays, all zeros: see Memory in validate.cc.
 
   // By value.
-  uint64_t* symbols = nullptr;       // Bit s: symbol s occurs in its dims or contents.
-  LiveRange* ranges = nullptr;       // Of the current method.
-  uint32_t* writer = nullptr;        // Instruction; kNoIndex: none, or a block's param.
-  uint8_t* defined = nullptr;        // May it be read at this point of the walk?
-  uint8_t* written_by = nullptr;     // Method number + 1, 0: not written.
-  uint8_t* result_of = nullptr;      // Method number + 1 of which it is an output.
-  uint8_t* param_of = nullptr;       // Method number + 1 of which it is an input.
-  uint32_t* defined_log = nullptr;   // Values in the order of definition, for leaving scopes.
-  uint32_t* arena_values = nullptr;  // The current method's values in the arena.
-  int64_t* arena_begin = nullptr;    // In the current bucket.
-  int64_t* arena_end = nullptr;
-  uint32_t* by_offset = nullptr;  // Permutations of arena_values, and a position in the former.
-  uint32_t* by_last = nullptr;
-  uint32_t* rank = nullptr;
-  uint64_t* active_bits = nullptr;  // See OrderedSet in validate_arena.cc.
+  uint64_t* symbols;       // Bit s: symbol s occurs in its dims or contents.
+  LiveRange* ranges;       // Of the current method.
+  uint32_t* writer;        // Instruction; kNoIndex: none, or a block's param.
+  uint8_t* defined;        // May it be read at this point of the walk?
+  uint8_t* written_by;     // Method number + 1, 0: not written.
+  uint8_t* result_of;      // Method number + 1 of which it is an output.
+  uint8_t* param_of;       // Method number + 1 of which it is an input.
+  uint32_t* defined_log;   // Values in the order of definition, for leaving scopes.
+  uint32_t* arena_values;  // The current method's values in the arena.
+  int64_t* arena_begin;    // In the current bucket.
+  int64_t* arena_end;
+  uint32_t* by_offset;  // Permutations of arena_values, and a position in the former.
+  uint32_t* by_last;
+  uint32_t* rank;
+  uint64_t* active_bits;  // See OrderedSet in validate_arena.cc.
 
   // By instruction.
-  uint8_t* instruction_owned = nullptr;
-  uint32_t* order = nullptr;         // The current method's instructions in execution order.
-  double* trips = nullptr;           // By position in `order`: times that it runs at most.
-  uint64_t* in_place_min = nullptr;  // Footprint::in_place_inputs at the smallest shapes,
-  uint64_t* in_place = nullptr;      // and there as well as at the current bucket's corner.
+  uint8_t* instruction_owned;
+  uint32_t* order;         // The current method's instructions in execution order.
+  double* trips;           // By position in `order`: times that it runs at most.
+  uint64_t* in_place_min;  // Footprint::in_place_inputs at the smallest shapes,
+  uint64_t* in_place;      // and there as well as at the current bucket's corner.
 
-  uint8_t* block_owned = nullptr;  // By block.
-  uint32_t* names = nullptr;       // For finding duplicates.
+  uint8_t* block_owned;  // By block.
+  uint32_t* names;       // For finding duplicates.
 
   // Of the current method.
   uint32_t method = 0;
@@ -88,8 +90,6 @@ constexpr bool InTable(uint64_t first, uint64_t count, uint64_t size) {
   return first <= size && count <= size - first;
 }
 constexpr Storage StorageOf(const ValueDef& v) { return static_cast<Storage>(v.storage); }
-// The value whose storage `v` uses.
-uint32_t Root(const ProgramView& p, uint32_t v);
 
 // --- shapes (validate_shapes.cc) -----------------------------------------------------------------
 

@@ -152,7 +152,7 @@ class ArenaSweep {
     const auto inputs = p_.Inputs(i);
     for (uint32_t n = 0; n < inputs.size(); ++n) {
       if (inputs[n] == kNoIndex) continue;
-      const uint32_t root = Root(p_, inputs[n]);
+      const uint32_t root = p_.Root(inputs[n]);
       if (StorageOf(p_.values[root]) != Storage::kArena || c_.ranges[root].last != now ||
           c_.arena_begin[root] != c_.arena_begin[v] || c_.arena_end[root] != c_.arena_end[v] ||
           !set_.Contains(c_.rank[root])) {
@@ -160,7 +160,7 @@ class ArenaSweep {
       }
       bool allowed = SameCount(p_, root, v, BoxOf(c_, bucket_));
       for (uint32_t m = 0; m < inputs.size(); ++m) {
-        if (inputs[m] != kNoIndex && Root(p_, inputs[m]) == root) {
+        if (inputs[m] != kNoIndex && p_.Root(inputs[m]) == root) {
           allowed = allowed && (c_.in_place[writer] >> m & 1) != 0;
         }
       }
@@ -189,7 +189,7 @@ class ArenaSweep {
     Rule rule = Rule::kArenaOverlap;
     if (writer != kNoIndex) {
       for (const uint32_t input : p_.Inputs(p_.instructions[writer])) {
-        if (input != kNoIndex && Root(p_, input) == other) rule = Rule::kInstructionAlias;
+        if (input != kNoIndex && p_.Root(input) == other) rule = Rule::kInstructionAlias;
       }
     }
     return c_.Bad(rule, other, c_.arena_begin[v]).ForValue(v).At(writer);

@@ -50,21 +50,14 @@ class FootprintChecker {
       constants_[k] = nullptr;
       if (operands[k] == kNoIndex) continue;
       if (!c_.Passes(ConcreteInfo(p_, operands[k], symbols_, &infos_[k]))) return false;
-      const ValueDef& root = p_.values[Root(p_, operands[k])];
+      const ValueDef& root = p_.values[p_.Root(operands[k])];
       if (StorageOf(root) == Storage::kIndex) {
         constants_[k] =
             p_.sections[static_cast<uint32_t>(SectionKind::kIndices)].data() + root.offset;
       }
     }
     OpInfo op;
-    op.inputs = infos_;
-    op.outputs = infos_ + i.input_count;
-    op.input_count = i.input_count;
-    op.output_count = i.output_count;
-    op.attrs = p_.attrs.data() + i.first_attr;
-    op.attr_count = i.attr_count;
-    op.code = p_.code.data() + i.first_code;
-    op.code_count = i.code_count;
+    FillOp(p_, i, infos_, &op);
     op.constants = constants_;
     if (c_.Passes(c_.footprints.Check(i.kernel, op, footprint))) return true;
     const uint32_t operand = c_.error().operand;
@@ -87,7 +80,7 @@ class FootprintChecker {
     for (uint32_t k = 0; k < inputs.size(); ++k) {
       if ((f.slack_inputs >> k & 1) == 0 || inputs[k] == kNoIndex) continue;
       // A caller's buffer ends where its tensor ends.
-      const Storage storage = StorageOf(p_.values[Root(p_, inputs[k])]);
+      const Storage storage = StorageOf(p_.values[p_.Root(inputs[k])]);
       if (storage == Storage::kInput || storage == Storage::kOutput || storage == Storage::kDims) {
         return c_
             .Bad(Rule::kInstructionOperand, static_cast<int64_t>(Storage::kArena),
@@ -128,7 +121,7 @@ bool CheckStateWrites(Context* c) {
     for (uint32_t o = 0; o < outputs.size(); ++o) {
       if (outputs[o] == kNoIndex || StorageOf(p.values[outputs[o]]) != Storage::kState) continue;
       for (uint32_t n = 0; n < inputs.size(); ++n) {
-        if (inputs[n] == kNoIndex || Root(p, inputs[n]) != outputs[o]) continue;
+        if (inputs[n] == kNoIndex || p.Root(inputs[n]) != outputs[o]) continue;
         if (o != 0 || (c->in_place[index] >> n & 1) == 0) {
           return c->Bad(Rule::kInstructionAlias).At(index).ForValue(outputs[o]).ForOperand(n);
         }

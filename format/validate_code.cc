@@ -65,7 +65,7 @@ class CodeWalker {
   }
 
   // Bind must know the symbols of `v`.
-  void Use(uint32_t v) { c_.used_symbols |= c_.symbols[v] | c_.symbols[Root(p_, v)]; }
+  void Use(uint32_t v) { c_.used_symbols |= c_.symbols[v] | c_.symbols[p_.Root(v)]; }
   void Define(uint32_t v) {
     c_.defined[v] = 1;
     c_.defined_log[defined_count_++] = v;
@@ -76,7 +76,7 @@ class CodeWalker {
   }
 
   bool Readable(uint32_t v) const {
-    const uint32_t root = Root(p_, v);
+    const uint32_t root = p_.Root(v);
     switch (StorageOf(p_.values[root])) {
       case Storage::kInput:
       case Storage::kOutput:
@@ -194,7 +194,7 @@ class CodeWalker {
   bool Result(const Instruction& i, const BlockDef& block, uint32_t k) {
     const uint32_t v = p_.Results(block)[k];
     if (!Readable(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v);
-    const uint32_t root = Root(p_, v);
+    const uint32_t root = p_.Root(v);
     Use(v);
     for (const uint32_t out : p_.Outputs(i)) {
       if (out == root) return c_.Bad(Rule::kBlockStructure, 0, k).ForValue(v);

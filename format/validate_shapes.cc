@@ -125,10 +125,6 @@ bool SameNumbers(Factors* a, Factors* b) {
 
 }  // namespace
 
-uint32_t Root(const ProgramView& p, uint32_t v) {
-  return StorageOf(p.values[v]) == Storage::kAlias ? p.values[v].link : v;
-}
-
 bool DimBounds(const ProgramView& p, const DimExpr& dim, const Box& box, int64_t* min,
                int64_t* max) {
   *min = *max = dim.constant;

@@ -71,7 +71,7 @@ bool CheckDims(Context* c) {
       }
     }
     int64_t min, max;
-    if (!DimBounds(p, dim, c->all(), &min, &max) || min < 0) {
+    if (!DimBounds(p, dim, c->all, &min, &max) || min < 0) {
       return c->Bad(Rule::kDimRange, 0, dim.constant);
     }
   }
@@ -169,7 +169,6 @@ bool CheckMethodTable(Context* c) {
 // Names are compared as bytes, without a hash table: no input makes this slow. The first `count`
 // of the context's names are reordered.
 bool CheckUnique(Context* c, size_t count) {
-  const ProgramView& p = c->p;
   uint32_t* names = c->names;
   // Equal indices first: afterwards strings differ in their index, so comparing them reads each
   // string's bytes at most O(log n) times.
@@ -177,12 +176,14 @@ bool CheckUnique(Context* c, size_t count) {
   for (size_t i = 1; i < count; ++i) {
     if (names[i] == names[i - 1]) return c->Bad(Rule::kDuplicateName, names[i - 1], names[i]);
   }
-  SortIndices(names, count, &p, [](const void* context, uint32_t a, uint32_t b) {
+  bool (*const less)(const void*, uint32_t, uint32_t) = [](const void* context, uint32_t a,
+                                                           uint32_t b) {
     const ProgramView& view = *static_cast<const ProgramView*>(context);
     return view.String(a) < view.String(b);
-  });
+  };
+  SortIndices(names, count, &c->p, less);
   for (size_t i = 1; i < count; ++i) {
-    if (p.String(names[i]) == p.String(names[i - 1])) {
+    if (!less(&c->p, names[i - 1], names[i])) {
       return c->Bad(Rule::kDuplicateName, names[i - 1], names[i]);
     }
   }

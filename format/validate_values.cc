@@ -39,7 +39,7 @@ bool CheckType(Context* c, uint32_t index, int64_t* bytes) {
   for (const uint32_t dim : p.value_dims.subspan(v.first_dim, v.rank)) {
     c->symbols[index] |= SymbolsOf(p, p.dims[dim]);
   }
-  return UpperBytes(c, index, c->all(), bytes);
+  return UpperBytes(c, index, c->all, bytes);
 }
 
 // Constants and index tables: their bytes are all there, aligned and of exactly the shape's size.
@@ -156,7 +156,7 @@ bool CheckState(Context* c, uint32_t index) {
     return c->Bad(Rule::kStateRange, index, v.link).ForValue(s.value);
   }
   int64_t bytes;
-  if (!UpperBytes(c, s.value, c->all(), &bytes)) return false;
+  if (!UpperBytes(c, s.value, c->all, &bytes)) return false;
   if (s.bytes != static_cast<uint64_t>(bytes)) {
     return c->Bad(Rule::kStateRange, bytes, static_cast<int64_t>(s.bytes)).ForValue(s.value);
   }
@@ -192,7 +192,7 @@ bool CheckGoldenTensor(Context* c, const GoldenTensor& t, uint32_t value) {
     }
     int64_t min, max;
     const DimExpr& dim = p.DimOf(v, static_cast<uint32_t>(a));
-    if (!DimBounds(p, dim, c->all(), &min, &max) || t.dims[a] < min || t.dims[a] > max) {
+    if (!DimBounds(p, dim, c->all, &min, &max) || t.dims[a] < min || t.dims[a] > max) {
       return bad(dim.constant, t.dims[a]);
     }
   }
@@ -242,7 +242,7 @@ bool CheckValues(Context* c) {
   }
   for (uint32_t v = 0; v < p.values.size(); ++v) {
     if (StorageOf(p.values[v]) != Storage::kAlias) continue;
-    if (!SameCount(p, v, p.values[v].link, c->all())) {
+    if (!SameCount(p, v, p.values[v].link, c->all)) {
       return c->Bad(Rule::kAliasChain, p.values[v].link, v).ForValue(v);
     }
   }

@@ -10,6 +10,7 @@
 
 using floe::DimExpr;
 using floe::ProgramView;
+using floe::runtime::CopyText;
 using floe::runtime::FromHandle;
 using floe::runtime::Text;
 using floe::runtime::WriteInfo;
@@ -98,8 +99,8 @@ floe_status floe_model_get_info(const floe_model* model, floe_model_info* info) 
   full.constant_bytes = p.sections[static_cast<size_t>(floe::SectionKind::kConstants)].size() +
                         p.sections[static_cast<size_t>(floe::SectionKind::kPackedWeights)].size();
   full.resident_bytes = m.resident_bytes();
-  Text(full.backend, sizeof(full.backend)) << m.kernels().backend;
-  Text(full.isa, sizeof(full.isa)) << m.kernels().isa;
+  CopyText(m.kernels().backend, full.backend);
+  CopyText(m.kernels().isa, full.isa);
   return WriteInfo(full, info);
 }
 
@@ -208,7 +209,7 @@ floe_status floe_get_backend(uint32_t index, floe_backend_info* info) {
   if (index >= tables.size()) return FLOE_NOT_FOUND;
   floe_backend_info full = {};
   full.available = tables[index]->available() ? 1 : 0;
-  Text(full.backend, sizeof(full.backend)) << tables[index]->backend;
-  Text(full.isa, sizeof(full.isa)) << tables[index]->isa;
+  CopyText(tables[index]->backend, full.backend);
+  CopyText(tables[index]->isa, full.isa);
   return WriteInfo(full, info);
 }

@@ -92,14 +92,14 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
   const ProgramView& p = *scene.program;
   if (s.instruction < p.instructions.size()) {
     const Instruction& ins = p.instructions[s.instruction];
-    Text(error->op, sizeof(error->op)) << OpName(ins.op);
-    Text(error->node, sizeof(error->node)) << p.String(ins.name);
+    CopyText(OpName(ins.op), error->op);
+    CopyText(p.String(ins.name), error->node);
     if (IsInstructionRule(s.rule)) DescribeOperands(p, ins, scene.symbols, &detail);
     if (s.rule == Rule::kRunCheck)
       detail << p.String(static_cast<uint32_t>(p.attrs[ins.first_attr]));
   }
   if (s.value >= p.values.size()) return;
-  Text(error->tensor, sizeof(error->tensor)) << p.String(p.values[s.value].name);
+  CopyText(p.String(p.values[s.value].name), error->tensor);
   if (IsBindShapeRule(s.rule)) {
     DescribeInput(p, s.value, s.axis, &detail);
     if (s.rule == Rule::kBindSymbolConflict) DescribeConflict(p, s.value, s.axis, &detail);

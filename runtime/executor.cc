@@ -203,7 +203,6 @@ class Runner {
 
   bool RunLoop(const Instruction& ins, uint32_t index) {
     const BlockDef& body = view_.blocks[ins.first_block];
-    const auto params = view_.Params(body);
     const uint32_t carried = ins.output_count;
     const auto* trips = static_cast<const int64_t*>(Operand(ins, 0));
     const auto* condition = static_cast<const uint8_t*>(Operand(ins, 1));
@@ -211,8 +210,7 @@ class Runner {
     const int64_t limit = trips != nullptr ? *trips : max_trips;
     bool go = condition == nullptr || *condition != 0;
     for (uint32_t i = 0; i < carried; ++i) {
-      CopyValue(plan_.block_value(body.first_param + 1 + i), Operand(ins, 2 + i),
-                plan_.bytes(params[i + 1]));
+      CopyToParam(body, 1 + i, Operand(ins, 2 + i));
     }
     for (int64_t iteration = 0; go && iteration < limit; ++iteration) {
       if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule, index);
@@ -230,20 +228,18 @@ class Runner {
     return true;
   }
 
+  void CopyToParam(const BlockDef& body, uint32_t i, const void* from) const {
+    CopyValue(plan_.block_value(body.first_param + i), from, plan_.bytes(view_.Params(body)[i]));
+  }
+
   // Results become params, all at once.
   void CarryOver(const BlockDef& body, uint32_t carried) const {
-    const auto params = view_.Params(body);
-    for (uint32_t i = 1; i <= carried; ++i) {
-      void* staged = plan_.staging(body.first_result + i);
-      if (staged != nullptr) {
-        CopyValue(staged, plan_.block_value(body.first_result + i), plan_.bytes(params[i]));
-      }
+    for (uint32_t i = body.first_result + 1; i <= body.first_result + carried; ++i) {
+      CopyValue(plan_.staging(i), plan_.block_value(i), plan_.bytes(view_.block_values[i]));
     }
     for (uint32_t i = 1; i <= carried; ++i) {
-      void* staged = plan_.staging(body.first_result + i);
-      CopyValue(plan_.block_value(body.first_param + i),
-                staged != nullptr ? staged : plan_.block_value(body.first_result + i),
-                plan_.bytes(params[i]));
+      const void* staged = plan_.staging(body.first_result + i);
+      CopyToParam(body, i, staged != nullptr ? staged : plan_.block_value(body.first_result + i));
     }
   }
 

@@ -19,10 +19,10 @@
 
 namespace floe::runtime {
 
-// A half-open range of table indices.
+// A half-open range of table indices; zeros are the empty one.
 struct IndexRange {
-  uint32_t first = 0;
-  uint32_t end = 0;
+  uint32_t first;
+  uint32_t end;
 
   void Cover(uint32_t begin, uint32_t count) {
     if (count == 0) return;
@@ -143,48 +143,49 @@ class Plan {
     uint32_t next;
   };
 
+  // Zeros to begin with: PlanBuilder value-initialises its draft.
   Allocator allocator_;
-  const ProgramView* view_ = nullptr;
-  uint32_t method_ = 0;
-  uint32_t bucket_ = 0;
-  uint32_t input_count_ = 0;
-  uint32_t output_count_ = 0;
+  const ProgramView* view_;
+  uint32_t method_;
+  uint32_t bucket_;
+  uint32_t input_count_;
+  uint32_t output_count_;
   IndexRange values_;
   IndexRange instructions_;
   IndexRange operands_;
   IndexRange block_values_;
 
   // Tables in one allocation, the Plan itself first.
-  size_t memory_bytes_ = 0;
-  int64_t* symbols_ = nullptr;
-  bool* used_ = nullptr;
-  TensorInfo* infos_ = nullptr;
-  int64_t* bytes_ = nullptr;
-  void** data_ = nullptr;  // Of values; null for inputs and outputs.
-  TensorInfo* operand_infos_ = nullptr;
-  void** operand_data_ = nullptr;
-  const void** operand_constants_ = nullptr;
-  void** block_data_ = nullptr;
-  void** staging_ = nullptr;
-  OpInfo* ops_ = nullptr;
-  Step* steps_ = nullptr;
-  StepReport* reports_ = nullptr;
-  int64_t* state_offsets_ = nullptr;  // Of each instruction's kernel state, in tables_.
-  IoSlot* io_ = nullptr;
-  uint32_t* io_order_ = nullptr;  // Room for CheckIo to sort them.
-  bool io_checked_ = false;
-  Patch* patches_ = nullptr;
-  uint32_t patch_count_ = 0;
+  size_t memory_bytes_;
+  int64_t* symbols_;
+  bool* used_;
+  TensorInfo* infos_;
+  int64_t* bytes_;
+  void** data_;  // Of values; null for inputs and outputs.
+  TensorInfo* operand_infos_;
+  void** operand_data_;
+  const void** operand_constants_;
+  void** block_data_;
+  void** staging_;
+  OpInfo* ops_;
+  Step* steps_;
+  StepReport* reports_;
+  int64_t* state_offsets_;  // Of each instruction's kernel state, in tables_.
+  IoSlot* io_;
+  uint32_t* io_order_;  // Room for CheckIo to sort them.
+  bool io_checked_;
+  Patch* patches_;
+  uint32_t patch_count_;
 
   // Kernel states, dimension tensors and staging: what Bind fills and Run reads.
-  char* tables_ = nullptr;
-  size_t tables_bytes_ = 0;
+  char* tables_;
+  size_t tables_bytes_;
 
-  char* scratch_ = nullptr;
-  size_t scratch_stride_ = 0;
-  size_t arena_bytes_ = 0;
-  size_t output_bytes_ = 0;
-  size_t block_bytes_ = 0;
+  char* scratch_;
+  size_t scratch_stride_;
+  size_t arena_bytes_;
+  size_t output_bytes_;
+  size_t block_bytes_;
 };
 
 }  // namespace floe::runtime

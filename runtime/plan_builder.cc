@@ -230,14 +230,7 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
     constants = true;
   }
   OpInfo& op = plan_->ops_[local];
-  op.inputs = plan_->operand_infos_ + first;
-  op.outputs = op.inputs + ins.input_count;
-  op.input_count = ins.input_count;
-  op.output_count = ins.output_count;
-  op.attrs = view_.attrs.data() + ins.first_attr;
-  op.attr_count = ins.attr_count;
-  op.code = view_.code.data() + ins.first_code;
-  op.code_count = ins.code_count;
+  FillOp(view_, ins, plan_->operand_infos_ + first, &op);
   op.constants = constants ? plan_->operand_constants_ + first : nullptr;
   Footprint& footprint = footprints_[local];
   footprint = Footprint{};

@@ -97,7 +97,7 @@ class PlanBuilder {
   const PlanRequest& request_;
   const ProgramView& view_;
   ErrorSink* const e_;
-  Plan draft_;  // Ranges and counts, before there is memory.
+  Plan draft_ = {};  // Ranges and counts, before there is memory.
   Plan* plan_ = nullptr;
   uint32_t uses_of_io_ = 0;
   uint32_t* io_index_ = nullptr;        // Of values.

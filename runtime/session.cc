@@ -273,9 +273,9 @@ bool Session::TakeProfile(uint32_t method, floe_profile_entry* entries, size_t c
     entry.end_ns = event.end_ns;
     entry.flops = report.flops;
     entry.bytes = report.bytes;
-    Text(entry.op, sizeof(entry.op)) << OpName(ins.op);
-    Text(entry.variant, sizeof(entry.variant)) << report.variant;
-    Text(entry.node, sizeof(entry.node)) << view.String(ins.name);
+    CopyText(OpName(ins.op), entry.op);
+    CopyText(report.variant, entry.variant);
+    CopyText(view.String(ins.name), entry.node);
   }
   ring.count = 0;
   return true;

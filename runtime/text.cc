@@ -30,6 +30,12 @@ Text& Text::operator<<(int64_t v) {
   return *this << std::string_view(digits + at, sizeof(digits) - at);
 }
 
+void CopyText(std::string_view text, char* field, size_t capacity) {
+  Text(field, capacity) << text;
+}
+
+void CopyText(const char* text, char* field, size_t capacity) { Text(field, capacity) << text; }
+
 void PutDim(const ProgramView& program, const DimExpr& dim, Text* text) {
   bool first = true;
   for (uint32_t i = 0; i < dim.term_count; ++i) {

@@ -27,6 +27,13 @@ class Text {
   size_t size_ = 0;
 };
 
+// Copies text into a field of a struct: NUL-terminated, cut at its end.
+void CopyText(std::string_view text, char* field, size_t capacity);
+void CopyText(const char* text, char* field, size_t capacity);
+template <typename T, size_t kSize>
+void CopyText(T text, char (&field)[kSize]) {
+  CopyText(text, field, kSize);
+}
 // "2*T+1", "N", "224".
 void PutDim(const ProgramView& program, const DimExpr& dim, Text* text);
 // "x f32[N,3,224,224]".

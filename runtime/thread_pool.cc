@@ -27,12 +27,14 @@ inline void Pause() {
 #endif
 }
 
-void FutexWait(std::atomic<uint32_t>* word, uint32_t expected) {
-  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nullptr, nullptr, 0);
+void Futex(std::atomic<uint32_t>* word, int operation, uint32_t value) {
+  syscall(SYS_futex, word, operation, value, nullptr, nullptr, 0);
 }
-
-void FutexWake(std::atomic<uint32_t>* word, int count) {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
+void FutexWait(std::atomic<uint32_t>* word, uint32_t expected) {
+  Futex(word, FUTEX_WAIT_PRIVATE, expected);
+}
+void FutexWake(std::atomic<uint32_t>* word, uint32_t count) {
+  Futex(word, FUTEX_WAKE_PRIVATE, count);
 }
 
 uint64_t NowUs() {

@@ -11,8 +11,7 @@
 
 #include "compiler/import/onnx/import.h"
 #include "compiler/ir/evaluate.h"
-#include "compiler/lower/compile.h"
-#include "runtime/floe.hpp"
+#include "tests/lower/compile_testing.h"
 #include "tools/cli/inputs.h"
 
 namespace floe {
@@ -39,19 +38,8 @@ ir::Tensor RandomInput(const ir::Value& v, std::mt19937* random) {
   return t;
 }
 
-Tensor BindingOf(const ir::Tensor& t) {
-  Tensor b;
-  b.data = const_cast<void*>(t.data());
-  b.bytes = static_cast<size_t>(t.bytes());
-  b.dtype = static_cast<int32_t>(t.dtype());
-  b.rank = static_cast<uint32_t>(t.dims().size());
-  for (size_t i = 0; i < t.dims().size(); ++i) b.dims[i] = t.dims()[i];
-  return b;
-}
-
 std::vector<std::string> RunOnce(const Model& model, uint32_t threads,
-                                 const std::vector<Tensor>& inputs,
-                                 const std::vector<ir::Tensor>& expected) {
+                                 const std::vector<Tensor>& inputs) {
   auto pool = ThreadPool::Make(threads);
   EXPECT_TRUE(pool.ok());
   SessionOptions options;
@@ -60,11 +48,7 @@ std::vector<std::string> RunOnce(const Model& model, uint32_t threads,
   EXPECT_TRUE(session.ok());
   const Outcome bound = session->Bind(inputs);
   EXPECT_TRUE(bound.ok()) << bound.Message();
-  std::vector<std::string> outputs;
-  for (uint32_t i = 0; i < expected.size(); ++i) {
-    outputs.emplace_back(static_cast<size_t>(expected[i].bytes()), '\xff');
-    EXPECT_TRUE(session->SetOutput(i, outputs.back().data(), outputs.back().size()).ok());
-  }
+  auto outputs = lower::BindPoisonedOutputs(&*session, model.Method().outputs);
   const Outcome ran = session->Run();
   EXPECT_TRUE(ran.ok()) << ran.Message();
   return outputs;
@@ -80,35 +64,25 @@ TEST_P(FullSizeTest, MeetsTheReferenceOps) {
   ASSERT_TRUE(graph.ok()) << graph.status();
   std::mt19937 random(17);
   std::vector<ir::Tensor> inputs;
-  std::vector<Tensor> bindings;
   for (const ir::Value* v : (*graph)->inputs()) inputs.push_back(RandomInput(*v, &random));
-  for (const ir::Tensor& t : inputs) bindings.push_back(BindingOf(t));
+  const std::vector<Tensor> bindings = lower::BindingsOf(inputs);
   auto expected = ir::Evaluate(**graph, inputs);
   ASSERT_TRUE(expected.ok()) << expected.status();
 
-  std::vector<uint8_t> bytes;
-  const auto sink = [](void* self, const void* data, size_t n) {
-    auto* to = static_cast<std::vector<uint8_t>*>(self);
-    const auto* from = static_cast<const uint8_t*>(data);
-    to->insert(to->end(), from, from + n);
-    return true;
-  };
-  lower::CompileReport report;
-  const absl::Status s = lower::Compile(*std::move(graph), {}, sink, &bytes, &report);
-  ASSERT_TRUE(s.ok()) << s;
-  EXPECT_TRUE(report.fallbacks.empty()) << report.fallbacks[0];
-  OpenOptions options;
-  options.copy = 1;  // The bytes are not aligned.
-  auto model = Model::Open(bytes.data(), bytes.size(), options);
+  const auto program = lower::CompileGraph(*std::move(graph));
+  ASSERT_TRUE(program.ok()) << program.status();
+  EXPECT_TRUE(program->report.fallbacks.empty()) << program->report.fallbacks[0];
+  auto model = lower::Open(*program);
   ASSERT_TRUE(model.ok()) << model.outcome().Message();
-  const auto one = RunOnce(*model, 1, bindings, *expected);
-  const auto two = RunOnce(*model, 2, bindings, *expected);
+  const auto one = RunOnce(*model, 1, bindings);
+  const auto two = RunOnce(*model, 2, bindings);
   EXPECT_TRUE(one == two) << "thread counts differ";
+  ASSERT_EQ(one.size(), expected->size());
   for (size_t i = 0; i < one.size(); ++i) {
-    Tensor got = BindingOf((*expected)[i]);
+    Tensor got = lower::BindingOf((*expected)[i]);
     got.data = const_cast<char*>(one[i].data());
     double max = 0;
-    const double error = cli::MaxRelativeError(got, BindingOf((*expected)[i]), &max);
+    const double error = cli::MaxRelativeError(got, lower::BindingOf((*expected)[i]), &max);
     EXPECT_LE(error, GetParam().tolerance) << "output " << i;
     EXPECT_GT(max, 1e-3);
     RecordProperty("max_relative_error_" + std::to_string(i), std::to_string(error));

@@ -15,8 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "compiler/import/onnx/import.h"
 #include "compiler/ir/evaluate.h"
-#include "compiler/lower/compile.h"
-#include "runtime/floe.hpp"
+#include "tests/lower/compile_testing.h"
 #include "tools/cli/inputs.h"
 #include "tools/cli/npy.h"
 
@@ -61,34 +60,14 @@ onnx::ImportOptions OptionsFor(const ModelEntry& model) {
   return options;
 }
 
-struct AlignedFile {
-  std::unique_ptr<void, void (*)(void*)> bytes{nullptr, std::free};
-  size_t size = 0;
-};
-
-absl::StatusOr<std::vector<uint8_t>> CompileModel(const ModelEntry& model) {
-  auto graph = onnx::ImportOnnx(model.file, OptionsFor(model));
+absl::StatusOr<lower::Compiled> CompileModel(const ModelEntry& model,
+                                             const onnx::ImportOptions& options) {
+  auto graph = onnx::ImportOnnx(model.file, options);
   if (!graph.ok()) return graph.status();
-  std::vector<uint8_t> bytes;
-  const auto sink = [](void* self, const void* data, size_t n) {
-    auto* to = static_cast<std::vector<uint8_t>*>(self);
-    const auto* from = static_cast<const uint8_t*>(data);
-    to->insert(to->end(), from, from + n);
-    return true;
-  };
-  lower::CompileReport report;
-  if (absl::Status s = lower::Compile(*std::move(graph), {}, sink, &bytes, &report); !s.ok()) {
-    return s;
-  }
-  return bytes;
+  return lower::CompileGraph(*std::move(graph));
 }
-
-AlignedFile Aligned(const std::vector<uint8_t>& bytes) {
-  AlignedFile file;
-  file.size = bytes.size();
-  file.bytes.reset(std::aligned_alloc(64, (bytes.size() + 63) / 64 * 64));
-  std::memcpy(file.bytes.get(), bytes.data(), bytes.size());
-  return file;
+absl::StatusOr<lower::Compiled> CompileModel(const ModelEntry& model) {
+  return CompileModel(model, OptionsFor(model));
 }
 
 struct Golden {
@@ -129,13 +108,7 @@ std::vector<std::string> RunCase(const Model& model, floe_thread_pool* pool, con
   const Outcome bound = session->Bind(BindingsOf(model, golden));
   EXPECT_TRUE(bound.ok()) << what << ": " << bound.Message();
   if (!bound.ok()) return outputs;
-  for (uint32_t i = 0; i < model.Method().outputs; ++i) {
-    auto t = session->Output(i);
-    // Poisoned, so that an element that nothing writes cannot pass.
-    outputs.emplace_back(t.ok() ? t->bytes : 0, '\xff');
-    const Outcome o = session->SetOutput(i, outputs.back().data(), outputs.back().size());
-    EXPECT_TRUE(o.ok()) << what << ": " << o.Message();
-  }
+  outputs = lower::BindPoisonedOutputs(&*session, model.Method().outputs);
   const Outcome ran = session->Run();
   EXPECT_TRUE(ran.ok()) << what << ": " << ran.Message();
   for (uint32_t i = 0; ran.ok() && i < outputs.size(); ++i) {
@@ -185,11 +158,8 @@ TEST_P(ModelsTest, EvaluatesOnTheReferenceOpsBeforeAndAfterThePasses) {
       const cli::Array* want = golden->Find("out/" + (*graph)->output_names[i]);
       ASSERT_NE(want, nullptr);
       ASSERT_EQ(y.dims(), want->dims);
-      cli::Array got{
-          y.dtype(), y.dims(),
-          std::string(static_cast<const char*>(y.data()), static_cast<size_t>(y.bytes()))};
       double max = 0;
-      EXPECT_LE(cli::MaxRelativeError(cli::TensorOfArray(got), cli::TensorOfArray(*want), &max),
+      EXPECT_LE(cli::MaxRelativeError(lower::BindingOf(y), cli::TensorOfArray(*want), &max),
                 entry.tolerance)
           << (after ? "after" : "before") << " the passes, output " << i;
     }
@@ -201,24 +171,15 @@ TEST_P(ModelsTest, CompilesToTheSameBytesTwice) {
   ASSERT_TRUE(first.ok()) << first.status();
   auto second = CompileModel(GetParam());
   ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_TRUE(*first == *second);
+  EXPECT_TRUE(first->bytes == second->bytes);
 }
 
 TEST_P(ModelsTest, EveryTableAndThreadCountMatchesTheGoldens) {
   const ModelEntry& entry = GetParam();
-  auto bytes = CompileModel(entry);
-  ASSERT_TRUE(bytes.ok()) << bytes.status();
-  const AlignedFile file = Aligned(*bytes);
-  floe_backend_info backend = {};
-  backend.struct_size = sizeof(backend);
-  int tables = 0;
-  for (uint32_t b = 0; floe_get_backend(b, &backend) == FLOE_OK; ++b) {
-    if (!backend.available) continue;
-    ++tables;
-    OpenOptions options;
-    options.backend = backend.backend;
-    options.isa = backend.isa;
-    auto model = Model::Open(file.bytes.get(), file.size, options);
+  auto program = CompileModel(entry);
+  ASSERT_TRUE(program.ok()) << program.status();
+  for (const floe_backend_info& backend : lower::AvailableBackends()) {
+    auto model = lower::Open(*program, lower::On(backend));
     ASSERT_TRUE(model.ok()) << model.outcome().Message();
     for (const Case& c : entry.cases) {
       auto golden = ReadGolden(c.file);
@@ -236,7 +197,6 @@ TEST_P(ModelsTest, EveryTableAndThreadCountMatchesTheGoldens) {
       }
     }
   }
-  EXPECT_GE(tables, 2);  // At least SSE2 and the reference.
 }
 
 // A static program of one size gives the dynamic program's numbers, bit for bit.
@@ -246,28 +206,16 @@ TEST_P(ModelsTest, StaticBuildsGiveTheSameNumbers) {
     ASSERT_FALSE(entry.cases.empty());  // Already static; the other tests cover it.
     return;
   }
-  auto dynamic_bytes = CompileModel(entry);
-  ASSERT_TRUE(dynamic_bytes.ok()) << dynamic_bytes.status();
-  const AlignedFile dynamic_file = Aligned(*dynamic_bytes);
-  auto dynamic_model = Model::Open(dynamic_file.bytes.get(), dynamic_file.size);
+  auto dynamic_program = CompileModel(entry);
+  ASSERT_TRUE(dynamic_program.ok()) << dynamic_program.status();
+  auto dynamic_model = lower::Open(*dynamic_program);
   ASSERT_TRUE(dynamic_model.ok());
   for (const Case& c : entry.cases) {
     onnx::ImportOptions options;
     for (const std::string& s : entry.symbols) options.dims[s] = {c.dims.at(s), c.dims.at(s), 1};
-    auto graph = onnx::ImportOnnx(entry.file, options);
-    ASSERT_TRUE(graph.ok()) << graph.status();
-    std::vector<uint8_t> bytes;
-    lower::CompileReport report;
-    const auto sink = [](void* self, const void* data, size_t n) {
-      auto* to = static_cast<std::vector<uint8_t>*>(self);
-      to->insert(to->end(), static_cast<const uint8_t*>(data),
-                 static_cast<const uint8_t*>(data) + n);
-      return true;
-    };
-    const absl::Status s = lower::Compile(*std::move(graph), {}, sink, &bytes, &report);
-    ASSERT_TRUE(s.ok()) << s;
-    const AlignedFile file = Aligned(bytes);
-    auto model = Model::Open(file.bytes.get(), file.size);
+    auto program = CompileModel(entry, options);
+    ASSERT_TRUE(program.ok()) << program.status();
+    auto model = lower::Open(*program);
     ASSERT_TRUE(model.ok()) << model.outcome().Message();
     auto golden = ReadGolden(c.file);
     ASSERT_TRUE(golden.ok());
@@ -278,10 +226,9 @@ TEST_P(ModelsTest, StaticBuildsGiveTheSameNumbers) {
 
 TEST_P(ModelsTest, SizesOutsideTheBoundsAreRefusedByName) {
   const ModelEntry& entry = GetParam();
-  auto bytes = CompileModel(entry);
-  ASSERT_TRUE(bytes.ok()) << bytes.status();
-  const AlignedFile file = Aligned(*bytes);
-  auto model = Model::Open(file.bytes.get(), file.size);
+  auto program = CompileModel(entry);
+  ASSERT_TRUE(program.ok()) << program.status();
+  auto model = lower::Open(*program);
   ASSERT_TRUE(model.ok()) << model.outcome().Message();
   auto session = Session::Make(*model);
   ASSERT_TRUE(session.ok());

@@ -10,8 +10,7 @@
 #include "compiler/ir/evaluate.h"
 #include "compiler/ir/text.h"
 #include "compiler/ir/verify.h"
-#include "compiler/lower/compile.h"
-#include "runtime/floe.hpp"
+#include "tests/lower/compile_testing.h"
 #include "tests/lower/control_programs.h"
 #include "tools/cli/inputs.h"
 
@@ -27,53 +26,8 @@ std::unique_ptr<ir::Graph> Parse(const std::string& text) {
   return *std::move(graph);
 }
 
-Tensor BindingOf(const ir::Tensor& t) {
-  Tensor b;
-  b.data = const_cast<void*>(t.data());
-  b.bytes = static_cast<size_t>(t.bytes());
-  b.dtype = static_cast<int32_t>(t.dtype());
-  b.rank = static_cast<uint32_t>(t.dims().size());
-  for (size_t i = 0; i < t.dims().size(); ++i) b.dims[i] = t.dims()[i];
-  return b;
-}
-
-// A compiled file in aligned memory.
-struct File {
-  std::shared_ptr<void> data;
-  size_t bytes = 0;
-  CompileReport report;
-};
-
-absl::StatusOr<File> CompileFile(std::unique_ptr<ir::Graph> graph) {
-  std::string bytes;
-  const auto sink = [](void* self, const void* data, size_t size) {
-    static_cast<std::string*>(self)->append(static_cast<const char*>(data), size);
-    return true;
-  };
-  File file;
-  const absl::Status s = Compile(std::move(graph), {}, sink, &bytes, &file.report);
-  if (!s.ok()) return s;
-  file.bytes = bytes.size();
-  file.data.reset(std::aligned_alloc(64, (bytes.size() + 63) / 64 * 64), std::free);
-  std::memcpy(file.data.get(), bytes.data(), bytes.size());
-  return file;
-}
-
-std::vector<floe_backend_info> Backends() {
-  std::vector<floe_backend_info> list;
-  floe_backend_info info = {};
-  info.struct_size = sizeof(info);
-  for (uint32_t b = 0; floe_get_backend(b, &info) == FLOE_OK; ++b) {
-    if (info.available) list.push_back(info);
-  }
-  return list;
-}
-
-Model Open(const File& file, const floe_backend_info& backend) {
-  OpenOptions open;
-  open.backend = backend.backend;
-  open.isa = backend.isa;
-  auto model = Model::Open(file.data.get(), file.bytes, open);
+Model MustOpen(const Compiled& file, const floe_backend_info& backend) {
+  auto model = Open(file, On(backend));
   EXPECT_TRUE(model.ok()) << model.outcome().Message();
   return std::move(model).value();
 }
@@ -81,15 +35,8 @@ Model Open(const File& file, const floe_backend_info& backend) {
 // Runs once on outputs that are poisoned before.
 Outcome RunOnce(Session& session, const Tensors& inputs, const Tensors& like,
                 std::vector<std::string>* outputs) {
-  std::vector<Tensor> bindings;
-  for (const ir::Tensor& t : inputs) bindings.push_back(BindingOf(t));
-  if (Outcome o = session.Bind(bindings); !o.ok()) return o;
-  outputs->clear();
-  for (const ir::Tensor& t : like) outputs->emplace_back(static_cast<size_t>(t.bytes()), '\x55');
-  for (uint32_t i = 0; i < outputs->size(); ++i) {
-    std::string& buffer = (*outputs)[i];
-    if (Outcome o = session.SetOutput(i, buffer.data(), buffer.size()); !o.ok()) return o;
-  }
+  if (Outcome o = session.Bind(BindingsOf(inputs)); !o.ok()) return o;
+  *outputs = BindPoisonedOutputs(&session, static_cast<uint32_t>(like.size()));
   return session.Run();
 }
 
@@ -116,10 +63,10 @@ void ExpectStates(const Model& model, Session& session, const ir::Graph& graph, 
   }
 }
 
-void ExpectSteps(const File& file, const ir::Graph& graph, const std::vector<Step>& steps) {
-  for (const floe_backend_info& backend : Backends()) {
+void ExpectSteps(const Compiled& file, const ir::Graph& graph, const std::vector<Step>& steps) {
+  for (const floe_backend_info& backend : AvailableBackends()) {
     SCOPED_TRACE(backend.isa);
-    const Model model = Open(file, backend);
+    const Model model = MustOpen(file, backend);
     auto session = Session::Make(model);
     ASSERT_TRUE(session.ok());
     for (const Step& step : steps) {
@@ -175,7 +122,7 @@ void ExpectSame(const std::function<std::unique_ptr<ir::Graph>()>& make, uint32_
   ASSERT_TRUE(ir::Verify(*graph).ok()) << ir::Verify(*graph);
   const std::vector<Step> steps = Steps(*graph, seed);
   ASSERT_FALSE(steps.empty());
-  auto file = CompileFile(make());
+  auto file = CompileGraph(make());
   ASSERT_TRUE(file.ok()) << file.status() << ir::ToText(*graph);
   ExpectSteps(*file, *graph, steps);
 }
@@ -354,14 +301,14 @@ TEST_P(ControlCases, TheFileComputesWhatTheGraphMeans) {
 INSTANTIATE_TEST_SUITE_P(Cases, ControlCases, testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });
 
-std::string Kernels(const File& file) {
+std::string Kernels(const Compiled& file) {
   std::string all;
   for (const std::string& line : file.report.kernels) all += line + "\n";
   return all;
 }
 
 TEST(Control, WeightsOfBodiesArePacked) {
-  const auto file = CompileFile(GraphOf(kCases[5]));
+  const auto file = CompileGraph(GraphOf(kCases[5]));
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_THAT(Kernels(*file), HasSubstr("constant weights 8x8 in 16-column panels"));
   EXPECT_THAT(Kernels(*file), testing::Not(HasSubstr("falls back")));
@@ -376,7 +323,7 @@ TEST(Control, BranchesShareMemory) {
            "\"t\" } ";
   };
   const auto bytes = [&](const std::string& otherwise) {
-    const auto file = CompileFile(
+    const auto file = CompileGraph(
         Parse("graph @g { %x = input f32[4096] %b = input bool[] %y = if(%b, %x) : f32[4] then " +
               body("relu") + "else " + otherwise + "output %y as \"y\" }"));
     EXPECT_TRUE(file.ok()) << file.status();
@@ -418,10 +365,10 @@ constexpr const char* kChecks = R"(graph @g symbols(N: 1..5) {
 })";
 
 TEST(Control, RunsThatFailSayWhyAndLeaveTheStates) {
-  const auto file = CompileFile(Parse(kChecks));
+  const auto file = CompileGraph(Parse(kChecks));
   ASSERT_TRUE(file.ok()) << file.status();
-  for (const floe_backend_info& backend : Backends()) {
-    const Model model = Open(*file, backend);
+  for (const floe_backend_info& backend : AvailableBackends()) {
+    const Model model = MustOpen(*file, backend);
     auto session = Session::Make(model);
     ASSERT_TRUE(session.ok());
     const auto run = [&](int64_t rows, int64_t n, float last) {
@@ -449,9 +396,9 @@ TEST(Control, RunsThatFailSayWhyAndLeaveTheStates) {
 }
 
 TEST(Control, StatesAreResetClonedSavedAndLoaded) {
-  const auto file = CompileFile(GraphOf(kCases[1]));
+  const auto file = CompileGraph(GraphOf(kCases[1]));
   ASSERT_TRUE(file.ok()) << file.status();
-  const Model model = Open(*file, Backends()[0]);
+  const Model model = MustOpen(*file, AvailableBackends()[0]);
   auto session = Session::Make(model), other = Session::Make(model);
   ir::Tensor n(DType::kI64, {});
   n.SetInt(0, 4);
@@ -477,7 +424,7 @@ TEST(Control, ChecksThatNeverHoldEndTheCompilation) {
       "graph @g symbols(N: 1..5) { %x = input f32[N] %b = input bool[] %r = dims() : i64[] = [N] "
       "%six = constant i64[] = [6] %less = less(%r, %six) %more = greater(%r, %six) ";
   const auto status = [&](const std::string& rest) {
-    return CompileFile(Parse(text + rest + " output %x as \"y\" }")).status();
+    return CompileGraph(Parse(text + rest + " output %x as \"y\" }")).status();
   };
   const std::string fails = "check(%more) \"seven rows\" loc(\"/guard\", \"model.py:3\")";
   const absl::Status failed = status(fails);
@@ -508,7 +455,7 @@ TEST(Control, TooManyResultsAreRefusedByName) {
   for (int i = 0; i < 32; ++i) {
     text += "output %v" + std::to_string(i) + " as \"v" + std::to_string(i) + "\" ";
   }
-  const auto file = CompileFile(Parse(text + "}"));
+  const auto file = CompileGraph(Parse(text + "}"));
   EXPECT_EQ(file.status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(file.status().message()), HasSubstr("loop '/big' has 66 operands"));
 }

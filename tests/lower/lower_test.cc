@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -14,8 +13,7 @@
 
 #include "compiler/ir/evaluate.h"
 #include "compiler/ir/shapes.h"
-#include "compiler/lower/compile.h"
-#include "runtime/floe.hpp"
+#include "tests/lower/compile_testing.h"
 #include "tools/cli/inputs.h"
 
 namespace floe::lower {
@@ -268,40 +266,21 @@ ir::Tensor RandomInput(const ir::Value& v, const std::vector<int64_t>& symbols,
   return t;
 }
 
-Tensor BindingOf(const ir::Tensor& t) {
-  Tensor b;
-  b.data = const_cast<void*>(t.data());
-  b.bytes = static_cast<size_t>(t.bytes());
-  b.dtype = static_cast<int32_t>(t.dtype());
-  b.rank = static_cast<uint32_t>(t.dims().size());
-  for (size_t i = 0; i < t.dims().size(); ++i) b.dims[i] = t.dims()[i];
-  return b;
-}
-
 std::unique_ptr<ir::Graph> Build(const Rule& rule) {
   Builder b;
   rule.build(b);
   return b.Take();
 }
 
-void RunOnTable(const void* file, size_t bytes, const floe_backend_info& backend,
+void RunOnTable(const Compiled& program, const floe_backend_info& backend,
                 const std::vector<ir::Tensor>& inputs, const std::vector<ir::Tensor>& expected) {
-  OpenOptions open;
-  open.backend = backend.backend;
-  open.isa = backend.isa;
-  auto model = Model::Open(file, bytes, open);
+  auto model = Open(program, On(backend));
   ASSERT_TRUE(model.ok()) << model.outcome().Message();
   auto session = Session::Make(*model);
   ASSERT_TRUE(session.ok());
-  std::vector<Tensor> bindings;
-  for (const ir::Tensor& t : inputs) bindings.push_back(BindingOf(t));
-  const Outcome bound = session->Bind(bindings);
+  const Outcome bound = session->Bind(BindingsOf(inputs));
   ASSERT_TRUE(bound.ok()) << bound.Message();
-  std::vector<std::string> buffers;
-  for (const ir::Tensor& t : expected) buffers.emplace_back(static_cast<size_t>(t.bytes()), '\xff');
-  for (uint32_t i = 0; i < buffers.size(); ++i) {
-    ASSERT_TRUE(session->SetOutput(i, buffers[i].data(), buffers[i].size()).ok());
-  }
+  const auto buffers = BindPoisonedOutputs(&*session, static_cast<uint32_t>(expected.size()));
   const Outcome ran = session->Run();
   ASSERT_TRUE(ran.ok()) << ran.Message();
   for (uint32_t i = 0; i < buffers.size(); ++i) {
@@ -324,34 +303,19 @@ TEST_P(LowerTest, ComputesWhatTheGraphMeansOnEveryTable) {
     for (const ir::Value* v : graph->inputs()) inputs.push_back(RandomInput(*v, symbols, &random));
     auto expected = ir::Evaluate(*graph, inputs);
     ASSERT_TRUE(expected.ok()) << expected.status();
-    std::vector<uint8_t> bytes;
-    const auto sink = [](void* self, const void* data, size_t size) {
-      auto* to = static_cast<std::vector<uint8_t>*>(self);
-      const auto* from = static_cast<const uint8_t*>(data);
-      to->insert(to->end(), from, from + size);
-      return true;
-    };
-    CompileReport report;
-    const absl::Status s = Compile(Build(GetParam()), {}, sink, &bytes, &report);
-    ASSERT_TRUE(s.ok()) << s;
-    std::unique_ptr<void, void (*)(void*)> file(
-        std::aligned_alloc(64, (bytes.size() + 63) / 64 * 64), std::free);
-    std::memcpy(file.get(), bytes.data(), bytes.size());
-    floe_backend_info backend = {};
-    backend.struct_size = sizeof(backend);
-    for (uint32_t b = 0; floe_get_backend(b, &backend) == FLOE_OK; ++b) {
-      if (backend.available) RunOnTable(file.get(), bytes.size(), backend, inputs, *expected);
+    const auto program = CompileGraph(Build(GetParam()));
+    ASSERT_TRUE(program.ok()) << program.status();
+    for (const floe_backend_info& backend : AvailableBackends()) {
+      RunOnTable(*program, backend, inputs, *expected);
     }
     if (symbols.empty()) break;
   }
 }
 
 TEST_P(LowerTest, ChoosesTheKernelsOfTheRule) {
-  std::vector<uint8_t> bytes;
-  const auto sink = [](void*, const void*, size_t) { return true; };
-  CompileReport report;
-  const absl::Status s = Compile(Build(GetParam()), {}, sink, nullptr, &report);
-  ASSERT_TRUE(s.ok()) << s;
+  const auto program = CompileGraph(Build(GetParam()));
+  ASSERT_TRUE(program.ok()) << program.status();
+  const CompileReport& report = program->report;
   std::string all;
   for (const std::string& line : report.kernels) all += line + "\n";
   for (const char* kernel : GetParam().kernels) EXPECT_THAT(all, testing::HasSubstr(kernel));
