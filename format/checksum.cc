@@ -1,5 +1,6 @@
 #include "format/checksum.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -35,22 +36,23 @@ Xxh64::Xxh64(uint64_t seed)
     : lanes_{seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1}, seed_(seed) {}
 
 void Xxh64::Update(const void* data, size_t bytes) {
-  if (bytes == 0) return;
   const uint8_t* p = static_cast<const uint8_t*>(data);
   total_ += bytes;
-  if (tail_bytes_ != 0) {
-    const size_t take = bytes < sizeof(tail_) - tail_bytes_ ? bytes : sizeof(tail_) - tail_bytes_;
-    std::memcpy(tail_ + tail_bytes_, p, take);
-    tail_bytes_ += take;
+  while (bytes != 0) {
+    const uint8_t* stripe = p;
+    size_t take = sizeof(tail_);
+    if (tail_bytes_ != 0 || bytes < take) {  // Not a whole stripe, or not the next one.
+      take = std::min(bytes, sizeof(tail_) - tail_bytes_);
+      std::memcpy(tail_ + tail_bytes_, p, take);
+      tail_bytes_ += take;
+      if (tail_bytes_ < sizeof(tail_)) return;
+      tail_bytes_ = 0;
+      stripe = tail_;
+    }
+    Stripe(lanes_, stripe);
     p += take;
     bytes -= take;
-    if (tail_bytes_ < sizeof(tail_)) return;
-    Stripe(lanes_, tail_);
-    tail_bytes_ = 0;
   }
-  for (; bytes >= 32; bytes -= 32, p += 32) Stripe(lanes_, p);
-  if (bytes != 0) std::memcpy(tail_, p, bytes);
-  tail_bytes_ = bytes;
 }
 
 uint64_t Xxh64::Digest() const {

@@ -36,8 +36,9 @@ class Call : public floe::ErrorSink {
   bool Needs(bool arguments) {
     return arguments || Fail(Code::kInvalidArgument, Rule::kHostArgument);
   }
-  // An option struct. A caller's may be older (shorter) than ours: the rest keeps our defaults.
-  // `least` is the size of the struct's first version; null means all defaults.
+  // An option struct. A caller's may be older (shorter) than ours: the rest of `options`, which
+  // holds the defaults (zeros, mostly), stays. `least` is the size of the struct's first version;
+  // null means all defaults.
   template <typename T>
   bool Read(const T* given, size_t least, T* options) {
     return ReadStruct(given, least, sizeof(T), options);
@@ -84,7 +85,7 @@ bool Call::Read(const floe_allocator& given, const floe::Allocator& fallback,
 
 bool ReadOpenOptions(Call* call, const floe_open_options* given,
                      floe::runtime::OpenOptions* options) {
-  floe_open_options o = FLOE_OPEN_OPTIONS_INIT;
+  floe_open_options o = {};
   if (!call->Read(given, sizeof(o), &o)) return false;
   floe::Limits& limits = options->read.limits;
   if (o.limits.max_metadata_bytes != 0) limits.max_metadata_bytes = o.limits.max_metadata_bytes;
@@ -113,8 +114,9 @@ uint32_t floe_version(void) { return FLOE_VERSION; }
 floe_status floe_thread_pool_create(const floe_thread_pool_options* options,
                                     floe_thread_pool** pool, floe_error* error) {
   Call call(error);
-  floe_thread_pool_options o = FLOE_THREAD_POOL_OPTIONS_INIT;
   floe::runtime::ThreadPoolOptions internal;
+  floe_thread_pool_options o = {};
+  o.spin_us = internal.spin_us;
   if (call.Needs(pool != nullptr) && call.Read(options, sizeof(o), &o) &&
       call.Read(o.allocator, floe::DefaultAllocator(), &internal.allocator)) {
     internal.threads = o.threads;
@@ -176,7 +178,7 @@ void floe_model_release(floe_model* model) {
 floe_status floe_session_create(floe_model* model, const floe_session_options* options,
                                 floe_session** session, floe_error* error) {
   Call call(error);
-  floe_session_options o = FLOE_SESSION_OPTIONS_INIT;
+  floe_session_options o = {};
   floe::runtime::SessionOptions internal;
   if (call.Needs(model != nullptr && session != nullptr) && call.Read(options, sizeof(o), &o) &&
       call.Needs(o.denormals == FLOE_DENORMALS_FLUSH || o.denormals == FLOE_DENORMALS_KEEP) &&
@@ -250,7 +252,7 @@ floe_status floe_session_get_output(const floe_session* session, uint32_t method
 floe_status floe_session_run(floe_session* session, uint32_t method,
                              const floe_run_options* options, floe_error* error) {
   Call call(session, error);
-  floe_run_options o = FLOE_RUN_OPTIONS_INIT;
+  floe_run_options o = {};
   if (call.Needs(session != nullptr) && call.Read(options, sizeof(o), &o)) {
     Internal(session)->Run(method, o.cancel, o.deadline_ns, &call);
   }

@@ -17,8 +17,8 @@ bool IsInstructionRule(Rule rule) {
 // "T is 1 to 512, a multiple of 8".
 void PutSymbol(const ProgramView& p, uint32_t index, Text* text) {
   const SymbolDef& s = p.symbols[index];
-  *text << p.String(s.name) << " is " << s.min << " to " << s.max;
-  if (s.multiple != 1) *text << ", a multiple of " << s.multiple;
+  (*text << p.String(s.name)).Put(" is ", s.min).Put(" to ", s.max);
+  if (s.multiple != 1) text->Put(", a multiple of ", s.multiple);
 }
 
 // The type that the program wants, and the bounds of its symbols.
@@ -50,8 +50,9 @@ void DescribeConflict(const ProgramView& p, uint32_t value, int32_t axis, Text* 
     if (static_cast<Storage>(p.values[v].storage) != Storage::kInput || v == value) continue;
     for (uint32_t a = 0; a < p.values[v].rank; ++a) {
       if (symbol_of(v, a) != symbol) continue;
-      *text << "; " << p.String(p.symbols[symbol].name) << " is also axis " << int64_t{a} << " of "
-            << p.String(p.values[v].name);
+      text->Put("; ", p.String(p.symbols[symbol].name))
+          .Put(" is also axis ", int64_t{a})
+          .Put(" of ", p.String(p.values[v].name));
       return;
     }
   }
@@ -75,7 +76,7 @@ void DescribeOperands(const ProgramView& p, const Instruction& ins, const int64_
   put(p.Outputs(ins));
   if (symbols == nullptr) return;
   for (uint32_t s = 0; s < p.symbols.size(); ++s) {
-    *text << (s == 0 ? "; " : ", ") << p.String(p.symbols[s].name) << "=" << symbols[s];
+    text->Put(s == 0 ? "; " : ", ", p.String(p.symbols[s].name)).Put("=", symbols[s]);
   }
 }
 
@@ -104,8 +105,8 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
     DescribeInput(p, s.value, s.axis, &detail);
     if (s.rule == Rule::kBindSymbolConflict) DescribeConflict(p, s.value, s.axis, &detail);
   } else if (s.rule == Rule::kBindOverlap) {
-    detail << "it shares memory with '" << p.String(p.values[static_cast<size_t>(s.got)].name)
-           << "'";
+    detail.Put("it shares memory with '", p.String(p.values[static_cast<size_t>(s.got)].name))
+        << "'";
   } else {
     PutValue(p, s.value, &detail);
   }
@@ -168,28 +169,28 @@ size_t floe_error_format(const floe_error* error, char* buffer, size_t capacity)
   const std::string_view detail = Bounded(error->detail);
   if (error->instruction != FLOE_NO_INDEX) {
     text << ": " << (op.empty() ? std::string_view("instruction") : op);
-    if (!node.empty()) text << " '" << node << "'";
-    text << " (instruction " << int64_t{error->instruction} << ")";
+    if (!node.empty()) text.Put(" '", node) << "'";
+    text.Put(" (instruction ", int64_t{error->instruction}) << ")";
   }
-  if (error->operand != FLOE_NO_INDEX) text << ", operand " << int64_t{error->operand};
+  if (error->operand != FLOE_NO_INDEX) text.Put(", operand ", int64_t{error->operand});
   if (!tensor.empty()) {
-    text << ": '" << tensor << "'";
+    text.Put(": '", tensor) << "'";
   } else if (error->value != FLOE_NO_INDEX) {
-    text << ": value " << int64_t{error->value};
+    text.Put(": value ", int64_t{error->value});
   }
-  if (error->axis >= 0) text << ", axis " << int64_t{error->axis};
+  if (error->axis >= 0) text.Put(", axis ", int64_t{error->axis});
   if (rule == Rule::kBindDType) {
-    text << ": expected " << floe::DTypeName(static_cast<DType>(error->expected)) << ", got "
-         << floe::DTypeName(static_cast<DType>(error->got));
+    text << ": expected " << static_cast<DType>(error->expected) << ", got "
+         << static_cast<DType>(error->got);
   } else if (rule == Rule::kBindSymbolRange || rule == Rule::kBindSymbolMultiple) {
-    text << ": got " << error->got;
+    text.Put(": got ", error->got);
   } else if (rule == Rule::kHostMemory) {
-    text << ": " << error->expected << " bytes";
+    text.Put(": ", error->expected) << " bytes";
   } else if ((error->expected != 0 || error->got != 0) && rule != Rule::kHostFile &&
              rule != Rule::kBindOverlap) {
-    text << ": expected " << error->expected << ", got " << error->got;
+    text.Put(": expected ", error->expected).Put(", got ", error->got);
   }
-  if (!detail.empty()) text << "; " << detail;
+  if (!detail.empty()) text.Put("; ", detail);
   text << " [" << floe::CodeName(static_cast<Code>(error->code));
   if (rule != Rule::kNone) text << ", " << floe::RuleName(rule);
   return (text << "]").size();

@@ -124,7 +124,7 @@ class Runner {
     const Step* step = plan_.steps() + (block.first_instruction - plan_.instructions().first);
     const uint32_t end = block.first_instruction + block.instruction_count;
     for (uint32_t i = block.first_instruction; i < end; ++i, ++step) {
-      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule, i);
+      if (!Poll(i)) return false;
       if (step->kind == StepKind::kKernel) {
         const Rule rule = c_.profile != nullptr ? RunProfiled(*step, i) : RunKernel(*step);
         if (rule != Rule::kNone) return Stopped(rule, i);
@@ -138,12 +138,13 @@ class Runner {
   }
 
  private:
-  Rule Poll() const {
+  // False, and an error, if the run must stop before this instruction.
+  bool Poll(uint32_t instruction) const {
     if (c_.cancel != nullptr && __atomic_load_n(c_.cancel, __ATOMIC_RELAXED) != 0) {
-      return Rule::kRunCancelled;
+      return Stopped(Rule::kRunCancelled, instruction);
     }
-    if (c_.deadline_ns != 0 && NowNs() >= c_.deadline_ns) return Rule::kRunDeadline;
-    return Rule::kNone;
+    return c_.deadline_ns == 0 || NowNs() < c_.deadline_ns ||
+           Stopped(Rule::kRunDeadline, instruction);
   }
   bool Stopped(Rule rule, uint32_t instruction) const {
     return e_->Fail(CodeOf(rule), rule).At(instruction);
@@ -213,7 +214,7 @@ class Runner {
       CopyToParam(body, 1 + i, Operand(ins, 2 + i));
     }
     for (int64_t iteration = 0; go && iteration < limit; ++iteration) {
-      if (Rule rule = Poll(); rule != Rule::kNone) return Stopped(rule, index);
+      if (!Poll(index)) return false;
       if (iteration == max_trips) {
         return e_->Fail(Code::kOutOfRange, Rule::kRunTrips, max_trips, limit).At(index);
       }

@@ -30,6 +30,12 @@ Text& Text::operator<<(int64_t v) {
   return *this << std::string_view(digits + at, sizeof(digits) - at);
 }
 
+Text& Text::operator<<(DType t) { return *this << DTypeName(t); }
+
+Text& Text::Put(const char* before, std::string_view s) { return *this << before << s; }
+
+Text& Text::Put(const char* before, int64_t v) { return *this << before << v; }
+
 void CopyText(std::string_view text, char* field, size_t capacity) {
   Text(field, capacity) << text;
 }
@@ -59,7 +65,7 @@ void PutValue(const ProgramView& program, uint32_t value, Text* text) {
   const ValueDef& v = program.values[value];
   const std::string_view name = program.String(v.name);
   if (!name.empty()) *text << name << " ";
-  *text << DTypeName(static_cast<DType>(v.dtype)) << "[";
+  *text << static_cast<DType>(v.dtype) << "[";
   for (uint32_t axis = 0; axis < v.rank; ++axis) {
     if (axis != 0) *text << ",";
     PutDim(program, program.DimOf(v, axis), text);

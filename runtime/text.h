@@ -18,6 +18,10 @@ class Text {
   Text& operator<<(std::string_view s);
   Text& operator<<(const char* s);
   Text& operator<<(int64_t v);
+  Text& operator<<(DType t);
+  // Two pieces at once.
+  Text& Put(const char* before, std::string_view s);
+  Text& Put(const char* before, int64_t v);
   // Length of the whole text, cut or not.
   size_t size() const { return size_; }
 
