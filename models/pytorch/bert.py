@@ -27,7 +27,7 @@ class Layer(nn.Module):
 
     def attend(self, x, bias):
         """Self-attention before the output projection."""
-        q, k, v = (self.split_heads(f(x)) for f in (self.query, self.key, self.value))
+        q, k, v = self.split_heads(self.query(x)), self.split_heads(self.key(x)), self.split_heads(self.value(x))
         if self.eager:
             scores = torch.matmul(q, k.transpose(-1, -2)) / math.sqrt(self.head) + bias
             y = torch.matmul(self.dropout(F.softmax(scores, dim=-1)), v)

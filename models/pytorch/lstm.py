@@ -6,10 +6,11 @@ from torch import nn
 class LSTMLanguageModel(nn.Module):
     """Embedding, LSTM layers, decoder."""
 
-    def __init__(self, hidden=650, layers=2, vocab=10000):
+    def __init__(self, hidden=650, layers=2, vocab=10000, embedded=None):
         super().__init__()
-        self.embedding = nn.Embedding(vocab, hidden)
-        self.lstm = nn.LSTM(hidden, hidden, layers, dropout=0.5)
+        embedded = hidden if embedded is None else embedded
+        self.embedding = nn.Embedding(vocab, embedded)
+        self.lstm = nn.LSTM(embedded, hidden, layers, dropout=0.5)
         self.dropout = nn.Dropout(0.5)
         self.decoder = nn.Linear(hidden, vocab)
 

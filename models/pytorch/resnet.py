@@ -1,4 +1,4 @@
-"""ResNet-18 and ResNet-50 (v1.5) as plain PyTorch modules."""
+"""ResNet-18, ResNet-50 (v1.5) and ResNeXt-101 as plain PyTorch modules."""
 
 import torch
 from torch import nn
@@ -31,13 +31,14 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inputs, width, stride):
+    def __init__(self, inputs, width, stride, groups=1, group_width=None):
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        inner = width if group_width is None else width * group_width * groups // 64
+        self.conv1 = nn.Conv2d(inputs, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, 4 * width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(4 * width)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(inputs, 4 * width, stride)
@@ -60,7 +61,7 @@ def _shortcut(inputs, outputs, stride):
 class ResNet(nn.Module):
     """A ResNet of four stages for colour images."""
 
-    def __init__(self, block, counts, width=64, classes=1000):
+    def __init__(self, block, counts, width=64, classes=1000, **groups):
         super().__init__()
         self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -70,7 +71,7 @@ class ResNet(nn.Module):
         for stage, count in enumerate(counts):
             blocks = []
             for i in range(count):
-                blocks.append(block(inputs, width << stage, 2 if stage > 0 and i == 0 else 1))
+                blocks.append(block(inputs, width << stage, 2 if stage > 0 and i == 0 else 1, **groups))
                 inputs = (width << stage) * block.expansion
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -92,3 +93,8 @@ def resnet18(**sizes):
 def resnet50(**sizes):
     """ResNet-50."""
     return ResNet(Bottleneck, (3, 4, 6, 3), **sizes)
+
+
+def resnext101(groups=32, group_width=8, **sizes):
+    """ResNeXt-101 32x8d."""
+    return ResNet(Bottleneck, (3, 4, 23, 3), groups=groups, group_width=group_width, **sizes)

@@ -9,9 +9,9 @@
 //
 // cases.zip has an entry for each table: u32 number of cases, then each case as
 //
-//   blob name, blob options (JSON), u32 forms x (blob "pt2" or "pt", u32 entries x (blob, blob)),
-//   u32 data sets x (u32 inputs x tensor, u32 outputs x tensor)
-//   blob = u32 length, bytes; tensor = blob dtype, u32 rank, i64 dims, blob elements
+//   blob name, blob options (JSON), u32 forms x (blob "pt2", "core" or "pt", u32 entries x (blob,
+//   blob)), u32 data sets x (u32 inputs x tensor, u32 outputs x tensor) blob = u32 length, bytes;
+//   tensor = blob dtype, u32 rank, i64 dims, blob elements
 //
 // all little-endian. The entries are those of the archive that PyTorch wrote, which was a zip of
 // stored entries; the bulky and the accidental (sample inputs, traces) stay in some cases only.

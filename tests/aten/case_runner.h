@@ -17,10 +17,10 @@ struct CaseResult {
   std::string detail;  // One line: why refused, what is wrong.
 };
 
-// Imports the form ("pt2" or "pt"), verifies the graph, evaluates it on the reference ops, compiles
-// it and runs it in a session with poisoned outputs; compares both with eager's outputs. Refused
-// means kUnimplemented from the importer or the compiler; every other failure is wrong, since all
-// cases are valid.
+// Imports the form ("pt2", "core" or "pt"), verifies the graph, evaluates it on the reference ops,
+// compiles it and runs it in a session with poisoned outputs; compares both with eager's outputs.
+// Refused means kUnimplemented from the importer or the compiler; every other failure is wrong,
+// since all cases are valid.
 CaseResult RunCase(const Case& c, const std::string& form);
 
 // Empty if equal in dtype and shape; integers and bools equal; NaNs and infinities at the same

@@ -1,6 +1,6 @@
 // Runs cases of cases.zip:
 //
-//   aten_case_runner [--only REGEX] [--form pt2|pt] [--verbose] [--update]
+//   aten_case_runner [--only REGEX] [--form pt2|core|pt] [--verbose] [--update]
 //
 // from the repository's root. REGEX is searched in "TABLE/NAME". Prints a line for each case that
 // does not pass and the counts by table and form; exits 1 if any was wrong. --update writes
@@ -71,7 +71,7 @@ void RunForm(const floe::aten::Case& c, const std::string& form, const Arguments
 int main(int argc, char** argv) {
   Arguments arguments;
   if (!Parse(argc, argv, &arguments)) {
-    std::fprintf(stderr, "usage: %s [--only REGEX] [--form pt2|pt] [--verbose] [--update]\n",
+    std::fprintf(stderr, "usage: %s [--only REGEX] [--form pt2|core|pt] [--verbose] [--update]\n",
                  argv[0]);
     return 2;
   }

@@ -1,5 +1,5 @@
-// Every case of one table, in every form: nothing may be wrong, and what is refused is exactly what
-// refused.txt says. CMake makes one ctest test for each table.
+// Every case of one table, in every form: nothing may be wrong, and nothing is refused that
+// refused.txt does not name. CMake makes one ctest test for each table.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -38,8 +38,10 @@ TEST_P(AtenCases, MatchEager) {
       EXPECT_NE(r.verdict, Verdict::kWrong) << label << ": " << r.detail;
       EXPECT_FALSE(r.verdict == Verdict::kRefused && !listed)
           << label << " is refused, and " << kRefused << " does not say so: " << r.detail;
-      EXPECT_FALSE(r.verdict == Verdict::kPass && listed)
-          << label << " passes: run build/tests/aten/aten_case_runner --update";
+      if (r.verdict == Verdict::kPass && listed) {
+        std::printf("%s passes now; aten_case_runner --update takes it off the list\n",
+                    label.c_str());
+      }
     }
   }
   RecordProperty("passed", passed);

@@ -3,8 +3,8 @@
 
     python3 tests/aten/make_cases.py [--only REGEX] [--cache FOLDER] [--census FILE] [-o FILE]
 
-Every row of tests/aten/tables becomes a module that is run in eager mode, exported with torch.export (.pt2) and traced
-with torch.jit.trace (.pt). A form that PyTorch itself cannot make is left out and named on the screen. The archives'
+Every row of tests/aten/tables becomes a module that is run in eager mode, exported with torch.export (pt2; layers also
+decomposed into core ATen: core) and traced with torch.jit.trace (pt). A form that PyTorch itself cannot make is left out and named on the screen. The archives'
 entries go, solid, into one zip with an entry for each table; tests/aten/case_file.h describes the
 framing. Stack traces and sample inputs stay in some cases only. Needs torch 2.13 (2 minutes on one core).
 """
@@ -75,10 +75,15 @@ def slim_json(data, full):
     return json.dumps(model, separators=(",", ":")).encode()
 
 
+def export_core(module, inputs, options, census):
+    """The same after run_decompositions()."""
+    return export_pt2(module, inputs, {k: v for k, v in options.items() if k != "full"} | {"core": True}, census)
+
+
 def export_pt2(module, inputs, options, census):
     """The entries of the .pt2 that torch.export writes."""
     program = torch.export.export(module, clone(inputs), dynamic_shapes=options.get("dyn"), strict=False)
-    if options.get("decompose"):
+    if options.get("core"):
         program = program.run_decompositions()
     for graph in program.graph_module.modules():
         for node in getattr(getattr(graph, "graph", None), "nodes", ()):
@@ -101,7 +106,10 @@ def trace_pt(module, inputs, options, census):
     if options.get("script"):
         traced = torch.jit.script(module)
     else:
+        state = {k: v.clone() for k, v in module.state_dict().items()}
         traced = torch.jit.trace(module, clone(inputs), check_trace=False)
+        traced.load_state_dict(state, strict=False)  # tracing ran the module
+        check_trace(traced, module, inputs, state)
     if options.get("freeze"):
         traced = torch.jit.freeze(traced)
 
@@ -126,6 +134,18 @@ def forget_classes():
     torch.jit._state._clear_class_state()
 
 
+def check_trace(traced, module, inputs, state):
+    """Stops if the trace itself is not what eager is (it may freeze a number to a tensor of another type)."""
+    wanted, got = [], []
+    for m, outputs in ((module, wanted), (traced, got)):
+        m.load_state_dict(state, strict=False)
+        outputs += tensors(m(*clone(inputs)))
+        m.load_state_dict(state, strict=False)
+    for a, b in zip(wanted, got, strict=True):
+        if a.dtype != b.dtype or a.shape != b.shape:
+            raise RuntimeError(f"the trace gives {b.dtype} {tuple(b.shape)}, eager {a.dtype} {tuple(a.shape)}")
+
+
 def make(case):
     """A dictionary with the forms, the data sets and the censuses of a case, or with what went wrong."""
     result = {"forms": {}, "errors": {}, "census": {}}
@@ -137,9 +157,11 @@ def make(case):
         for inputs in sets:
             outputs = tensors(module(*clone(inputs)))
             result["sets"].append([[pack_tensor(x) for x in tensors(inputs)], [pack_tensor(y) for y in outputs]])
-    for form, function in (("pt2", export_pt2), ("pt", trace_pt)):
-        if form not in options.get("forms", ("pt2", "pt")):
+    for form, function in (("pt2", export_pt2), ("core", export_core), ("pt", trace_pt)):
+        if ("pt2" if form == "core" else form) not in options.get("forms", ("pt2", "pt")):
             continue
+        if form == "core" and case.family not in ("layers", "recurrent", "losses"):
+            continue  # core ATen has most of the others as they are
         forget_classes()
         census = collections.Counter()
         try:
@@ -202,14 +224,14 @@ def read_salts():
         with open(path, "rb") as f:
             return hashlib.sha256(f.read()).hexdigest()
 
-    kit = digest(os.path.join(HERE, "case_kit.py"))
+    kit = digest(os.path.join(HERE, "case_kit.py")) + digest(os.path.join(HERE, "make_cases.py"))
     return {c.source: kit + digest(c.source) for c in case_kit.CASES}
 
 
 def write_census(path, results):
     """Lines "form op count cases" in the order of the number of cases."""
     with open(path, "w", encoding="utf-8") as f:
-        for form in ("pt2", "pt"):
+        for form in ("pt2", "core", "pt"):
             total, cases = collections.Counter(), collections.Counter()
             for _, r in results:
                 for name, n in r["census"].get(form, {}).items():

@@ -93,15 +93,6 @@ sizes(
 )
 sizes("dynamic.cumsum", lambda x: x.cumsum(1), f32, (4, 3), (1, 1), (5, 7), dyn=BOTH)
 sizes("dynamic.topk", lambda x: x.topk(2, 1)[0], f32, (4, 3), (1, 2), (5, 7), dyn=({0: N, 1: Dim("l", min=2, max=32)},))
-sizes(
-    "dynamic.even",
-    lambda x: x.reshape(x.shape[0] // 2, 2, 3).sum(1),
-    f32,
-    (4, 3),
-    (2, 3),
-    (8, 3),
-    dyn=({0: 2 * Dim("h", min=1, max=8)},),
-)
 sizes("dynamic.normalise", lambda x: x / x.shape[1] ** 0.5 + x.size(0), f32, (4, 3), (1, 1), (5, 7), dyn=BOTH)
 sizes("dynamic.zeros", lambda x: torch.cat([x, x.new_zeros(x.shape[0], 2)], 1), f32, (4, 3), (1, 1), (5, 7), dyn=BOTH)
 op(
@@ -157,14 +148,6 @@ net(
     sets=[[T(n, t, 8)] for n, t in ((2, 5), (3, 2), (4, 9))],
     dyn=({0: Dim("n", min=2, max=8), 1: Dim("t", min=2, max=16)},),
     forms=("pt2",),
-)
-net(
-    "dynamic.decomposed",
-    lambda: nn.Sequential(nn.Linear(3, 9), nn.LayerNorm(9), nn.Softmax(-1)),
-    sets=[[T(n, 3)] for n in (4, 1, 16)],
-    dyn=FIRST,
-    forms=("pt2",),
-    decompose=True,
 )
 
 # Control flow in .pt2

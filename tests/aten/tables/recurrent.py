@@ -255,4 +255,3 @@ class SwiGlu(nn.Module):
 net("block.rotary", Rotary, T(2, 3, 5, 4))
 net("block.gpt", Gpt, T(2, 6, 8), full=True)
 net("block.swiglu", SwiGlu, T(2, 5, 8))
-net("block.gpt_decomposed", Gpt, T(2, 6, 8), decompose=True, forms=("pt2",))

@@ -1,0 +1,328 @@
+// Every file of models/traced, from PyTorch's archive to numbers: imported with symbolic sizes,
+// compiled, run at every stored set of sizes, and compared with eager PyTorch's outputs; all forms
+// of a model with one another; and sizes outside the bounds refused by name.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "compiler/import/onnx/import.h"
+#include "compiler/import/torch_export/import.h"
+#include "compiler/import/torchscript/import.h"
+#include "compiler/lower/compile.h"
+#include "runtime/floe.hpp"
+#include "tools/cli/inputs.h"
+#include "tools/cli/npy.h"
+
+namespace floe {
+namespace {
+
+using nlohmann::json;
+
+std::string Folder() {
+  const char* folder = std::getenv("FLOE_TRACED");
+  return std::string(folder == nullptr ? "." : folder) + "/";
+}
+
+const json& Index() {
+  static const json* index = [] {
+    std::ifstream in(Folder() + "index.json");
+    auto* parsed = new json(json::parse(in, nullptr, /*allow_exceptions=*/false));
+    if (parsed->is_discarded()) *parsed = json::array();
+    return parsed;
+  }();
+  return *index;
+}
+
+DType DTypeOf(const std::string& prefix) {
+  return prefix == "f16." ? DType::kF16 : prefix == "bf16." ? DType::kBF16 : DType::kF32;
+}
+
+// The options of a front end: every symbol of the model's inputs with its bounds. Import's names
+// and types are the same in all three front ends.
+template <typename Options>
+Options OptionsFor(const json& model, const json& file) {
+  Options options;
+  for (size_t i = 0; i < model["inputs"].size(); ++i) {
+    auto& shape = options.shapes[model["inputs"][i].get<std::string>()];
+    for (const json& d : model["shapes"][i]) {
+      if (!d.is_string()) {
+        shape.push_back({"", d.get<int64_t>()});
+      } else if (file["fixed"].contains(d.get<std::string>())) {
+        shape.push_back({"", file["fixed"][d.get<std::string>()].get<int64_t>()});
+      } else {
+        shape.push_back({d.get<std::string>(), 0});
+      }
+    }
+  }
+  for (const auto& item : model["bounds"].items()) {
+    if (file["fixed"].contains(item.key())) continue;
+    const auto bounds = item.value().template get<std::vector<int64_t>>();
+    options.dims[item.key()] = {bounds[0], bounds[1], 1};
+  }
+  return options;
+}
+
+absl::StatusOr<cli::NamedArrays> ReadRun(const json& run) {
+  return cli::ReadNpz(Folder() + run["file"].get<std::string>(), uint64_t{1} << 30);
+}
+
+const cli::Array* Find(const cli::NamedArrays& arrays, const std::string& name) {
+  for (const auto& [key, array] : arrays) {
+    if (key == name) return &array;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::unique_ptr<ir::Graph>> Import(const json& model, const json& file) {
+  const std::string path = Folder() + file["file"].get<std::string>();
+  if (absl::EndsWith(path, ".onnx")) {
+    return onnx::ImportOnnx(path, OptionsFor<onnx::ImportOptions>(model, file));
+  }
+  if (absl::EndsWith(path, ".pt2")) {
+    return torch_export::ImportTorchExport(path,
+                                           OptionsFor<torch_export::ImportOptions>(model, file));
+  }
+  auto options = OptionsFor<torchscript::ImportOptions>(model, file);
+  const auto run = ReadRun(model["runs"][file["dtype"].get<std::string>()][0]);
+  if (!run.ok()) return run.status();
+  for (size_t i = 0; i < model["inputs"].size(); ++i) {
+    const cli::Array* a = Find(*run, absl::StrFormat("in/%d", i));
+    if (a == nullptr) return absl::DataLossError("a golden without an input");
+    const bool is_float = a->dtype == DType::kF32;
+    options.dtypes[model["inputs"][i].get<std::string>()] =
+        is_float ? DTypeOf(file["dtype"].get<std::string>()) : a->dtype;
+  }
+  return torchscript::ImportTorchScript(path, options);
+}
+
+struct Program {
+  std::vector<uint8_t> bytes;
+  Model model;
+};
+
+absl::StatusOr<Program> Compile(const json& model, const json& file) {
+  auto graph = Import(model, file);
+  if (!graph.ok()) return graph.status();
+  Program program;
+  const auto sink = [](void* self, const void* data, size_t n) {
+    auto* to = static_cast<std::vector<uint8_t>*>(self);
+    const auto* from = static_cast<const uint8_t*>(data);
+    to->insert(to->end(), from, from + n);
+    return true;
+  };
+  lower::CompileReport report;
+  const absl::Status s = lower::Compile(*std::move(graph), {}, sink, &program.bytes, &report);
+  if (!s.ok()) return s;
+  OpenOptions options;
+  options.copy = 1;  // The bytes are not aligned.
+  auto opened = Model::Open(program.bytes.data(), program.bytes.size(), options);
+  if (!opened.ok()) return cli::ToAbsl(opened.outcome());
+  program.model = std::move(*opened);
+  return program;
+}
+
+float ToFloat(uint16_t half, DType t) {
+  ir::Tensor one(t, {1});
+  std::memcpy(one.mutable_data(), &half, 2);
+  return static_cast<float>(one.DoubleAt(0));
+}
+
+// An array in the element type that the program's input has (bf16 arrays are stored as f32).
+cli::Array InputAs(const cli::Array& a, DType t) {
+  if (a.dtype == t || a.dtype == DType::kI64) return a;
+  ir::Tensor to(t, a.dims);
+  ir::Tensor from(a.dtype, a.dims);
+  std::memcpy(from.mutable_data(), a.bytes.data(), a.bytes.size());
+  for (int64_t i = 0; i < to.count(); ++i) to.SetDouble(i, from.DoubleAt(i));
+  return {t, a.dims, std::string(static_cast<const char*>(to.data()), size_t(to.bytes()))};
+}
+
+// An output in f32, to be compared with eager's.
+cli::Array Widened(const Tensor& t) {
+  const DType dtype = static_cast<DType>(t.dtype);
+  cli::Array a{dtype, {t.dims, t.dims + t.rank}, std::string(static_cast<char*>(t.data), t.bytes)};
+  if (dtype != DType::kF16 && dtype != DType::kBF16) return a;
+  std::string bytes(t.bytes * 2, '\0');
+  for (size_t i = 0; i < t.bytes / 2; ++i) {
+    uint16_t half;
+    std::memcpy(&half, a.bytes.data() + 2 * i, 2);
+    const float f = ToFloat(half, dtype);
+    std::memcpy(bytes.data() + 4 * i, &f, 4);
+  }
+  return {DType::kF32, a.dims, bytes};
+}
+
+bool Applies(const json& run, const json& file) {
+  for (const auto& [symbol, value] : file["fixed"].items()) {
+    if (run["sizes"][symbol] != value) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::vector<cli::Array>> RunOnce(const Program& program, Session& session,
+                                                const cli::NamedArrays& arrays) {
+  std::vector<cli::Array> storage;
+  for (uint32_t i = 0; i < program.model.Method().inputs; ++i) {
+    const cli::Array* a = Find(arrays, absl::StrFormat("in/%d", i));
+    if (a == nullptr) return absl::DataLossError("the program has more inputs than the golden");
+    storage.push_back(InputAs(*a, static_cast<DType>(program.model.Spec(FLOE_INPUT, i).dtype)));
+  }
+  std::vector<Tensor> inputs;
+  for (const cli::Array& a : storage) inputs.push_back(cli::TensorOfArray(a));
+  if (Outcome o = session.Bind(inputs); !o.ok()) return cli::ToAbsl(o);
+  std::vector<std::vector<double>> memory;  // double: aligned for every type.
+  for (uint32_t i = 0; i < program.model.Method().outputs; ++i) {
+    auto t = session.Output(i);
+    if (!t.ok()) return cli::ToAbsl(t.outcome());
+    memory.emplace_back(t->bytes / 8 + 1);
+    std::memset(memory.back().data(), 0xff, memory.back().size() * 8);  // Poisoned: NaN.
+    if (Outcome o = session.SetOutput(i, memory.back().data(), t->bytes); !o.ok()) {
+      return cli::ToAbsl(o);
+    }
+  }
+  if (Outcome o = session.Run(); !o.ok()) return cli::ToAbsl(o);
+  std::vector<cli::Array> outputs;
+  for (uint32_t i = 0; i < memory.size(); ++i) outputs.push_back(Widened(*session.Output(i)));
+  return outputs;
+}
+
+using Outputs = std::vector<std::vector<cli::Array>>;  // By run, by output.
+
+// Runs all goldens that apply; the outputs of those that do not are left empty.
+void RunFile(const json& model, const json& file, const Program& program, Outputs* all) {
+  auto session = Session::Make(program.model);
+  ASSERT_TRUE(session.ok()) << session.outcome().Message();
+  const double tolerance = file["tolerance"];
+  for (const json& run : model["runs"][file["dtype"].get<std::string>()]) {
+    all->emplace_back();
+    if (!Applies(run, file)) continue;
+    if (!model["stateful"]) session->ResetStates();
+    const std::string what = run["file"];
+    const auto arrays = ReadRun(run);
+    ASSERT_TRUE(arrays.ok()) << arrays.status();
+    auto outputs = RunOnce(program, *session, *arrays);
+    ASSERT_TRUE(outputs.ok()) << what << ": " << outputs.status();
+    for (size_t i = 0; i < outputs->size(); ++i) {
+      const cli::Array* want = Find(*arrays, absl::StrFormat("out/%d", i));
+      ASSERT_NE(want, nullptr) << what << ": more outputs than eager";
+      ASSERT_EQ((*outputs)[i].dims, want->dims) << what << ", output " << i;
+      double max = 0;
+      const double error =
+          cli::MaxRelativeError(cli::TensorOfArray((*outputs)[i]), cli::TensorOfArray(*want), &max);
+      EXPECT_LE(error, tolerance) << what << ", output " << i;
+    }
+    EXPECT_EQ(Find(*arrays, absl::StrFormat("out/%d", outputs->size())), nullptr) << what;
+    all->back() = *std::move(outputs);
+  }
+}
+
+class TracedTest : public testing::TestWithParam<std::string> {
+ protected:
+  const json& model() const {
+    for (const json& m : Index()) {
+      if (m["name"] == GetParam()) return m;
+    }
+    static const json none;
+    return none;
+  }
+};
+
+TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
+  std::map<std::string, Outputs> first;  // By dtype.
+  int runs = 0;
+  for (const json& file : model()["files"]) {
+    SCOPED_TRACE(file["file"].get<std::string>());
+    auto program = Compile(model(), file);
+    EXPECT_TRUE(program.ok()) << program.status();
+    if (!program.ok()) continue;
+    Outputs outputs;
+    RunFile(model(), file, *program, &outputs);
+    Outputs& other = first[file["dtype"].get<std::string>()];
+    if (other.empty()) other = outputs;
+    for (size_t k = 0; k < std::min(outputs.size(), other.size()); ++k) {
+      for (size_t i = 0; i < std::min(outputs[k].size(), other[k].size()); ++i) {
+        ++runs;
+        double max = 0;
+        EXPECT_LE(cli::MaxRelativeError(cli::TensorOfArray(outputs[k][i]),
+                                        cli::TensorOfArray(other[k][i]), &max),
+                  file["tolerance"].get<double>())
+            << "run " << k << ", output " << i << " differs from the first form's";
+      }
+    }
+  }
+  EXPECT_GT(runs, 0);
+}
+
+// One more than each bound allows, in every form of f32.
+TEST_P(TracedTest, SizesOutsideTheBoundsAreRefusedByName) {
+  for (const json& file : model()["files"]) {
+    if (file["dtype"] != "") continue;
+    SCOPED_TRACE(file["file"].get<std::string>());
+    auto program = Compile(model(), file);
+    EXPECT_TRUE(program.ok()) << program.status();
+    if (!program.ok()) continue;
+    auto session = Session::Make(program->model);
+    ASSERT_TRUE(session.ok());
+    for (const auto& [symbol, bounds] : model()["bounds"].items()) {
+      if (file["fixed"].contains(symbol)) continue;
+      std::vector<Tensor> inputs;
+      for (uint32_t i = 0; i < program->model.Method().inputs; ++i) {
+        const floe_tensor_spec spec = program->model.Spec(FLOE_INPUT, i);
+        Tensor t;
+        t.dtype = spec.dtype;
+        t.rank = spec.rank;
+        t.bytes = static_cast<size_t>(DTypeSize(static_cast<DType>(spec.dtype)));
+        for (uint32_t a = 0; a < spec.rank; ++a) {
+          const json& d = model()["shapes"][i][a];
+          t.dims[a] = spec.axes[a].max + (d == symbol ? 1 : 0);
+          t.bytes *= static_cast<size_t>(t.dims[a]);
+        }
+        inputs.push_back(t);
+      }
+      const Outcome o = session->Bind(inputs);
+      EXPECT_EQ(o.code(), FLOE_INVALID_ARGUMENT) << symbol;
+      EXPECT_NE(o.Message().find(symbol), std::string::npos) << o.Message();
+    }
+  }
+}
+
+std::vector<std::string> Names() {
+  std::vector<std::string> names;
+  for (const json& m : Index()) names.push_back(m["name"]);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TracedTest, testing::ValuesIn(Names()),
+                         [](const auto& info) { return info.param; });
+
+TEST(TracedIndex, HasTheModelsInTheirForms) {
+  std::set<std::string> kinds;
+  size_t files = 0;
+  for (const json& m : Index()) {
+    for (const json& f : m["files"]) {
+      const std::string name = f["file"].get<std::string>();
+      kinds.insert(name.substr(name.find('.')));
+      ++files;
+    }
+  }
+  EXPECT_GE(Index().size(), 18u);
+  EXPECT_GE(files, 140u);
+  for (const char* kind : {".pt2", ".decomposed.pt2", ".trace.pt", ".script.pt", ".onnx",
+                           ".f16.pt2", ".bf16.pt2", ".f16.trace.pt", ".bf16.trace.pt"}) {
+    EXPECT_EQ(kinds.count(kind), 1u) << kind;
+  }
+}
+
+}  // namespace
+}  // namespace floe
