@@ -196,7 +196,9 @@ int Check(const Flags& flags) {
 }
 
 void AddShapeFlags(CLI::App* app, Flags* flags) {
-  app->add_option("--shape", flags->inputs.shapes, "An input's shape: ids=[N,T]");
+  app->add_option(
+      "--shape", flags->inputs.shapes,
+      "An input's shape: ids=[N,T]; ids=[N,T]:i64 where the model does not state the type");
   app->add_option("--dim", flags->inputs.dims,
                   "Bounds of a named dimension: N=4, N=1..8, T=8..512:8 (a multiple of 8)");
   app->add_option("--like", flags->inputs.like, "Take input shapes from the arrays of an .npz");

@@ -26,6 +26,13 @@ absl::Status FillOptions(const InputFlags& flags, Options* options) {
     if (!flag.ok()) return flag.status();
     auto& axes = options->shapes[flag->input];
     for (const auto& axis : flag->axes) axes.push_back({axis.symbol, axis.size});
+    if (flag->dtype == DType::kNone) continue;
+    if constexpr (requires { options->dtypes; }) {
+      options->dtypes[flag->input] = flag->dtype;
+    } else {
+      return absl::FailedPreconditionError(
+          absl::StrFormat("--shape %s: the model states its inputs' element types itself", text));
+    }
   }
   for (const std::string& text : flags.dims) {
     auto flag = cli::ParseDimFlag(text);

@@ -109,6 +109,11 @@ TEST(ShapeFlagsTest, ShapesDimsAndBuckets) {
   EXPECT_EQ(shape->axes[0].symbol, "N");
   EXPECT_EQ(shape->axes[1].size, 128);
   EXPECT_TRUE(ParseShapeFlag("scalar=[]")->axes.empty());
+  EXPECT_EQ(shape->dtype, DType::kNone);
+  EXPECT_EQ(ParseShapeFlag("ids=[N]:i64")->dtype, DType::kI64);
+  EXPECT_EQ(ParseShapeFlag("ids=[N]:i64")->axes.size(), 1u);
+  EXPECT_FALSE(ParseShapeFlag("ids=[N]:int").ok());
+  EXPECT_FALSE(ParseShapeFlag("ids=[N]:").ok());
   const auto dim = ParseDimFlag("T=8..512:8");
   ASSERT_TRUE(dim.ok());
   EXPECT_EQ(dim->min, 8);

@@ -65,6 +65,9 @@ const Example kExamples[] = {
      "    c = torch.sub(torch.mul(6, 7), torch.add(1, 1))\n"
      "    return (a, b, c, torch.div(7, 2), torch.pow(2, 10), torch.neg(3))\n",
      {-4, 2, 40, 3.5, 1024, -3}},
+    {"remainder_of_extremes",
+     "    return torch.lt(torch.remainder(9223372036854775807, -9223372036854775808), 0)\n",
+     {1}},
     {"wraps_without_trapping",
      "    a = torch.add(9223372036854775807, 1)\n"
      "    b = torch.neg(-9223372036854775808)\n"
@@ -392,6 +395,14 @@ TEST(Interpreter, SaysWhatIsWrongAndWhere) {
       {"    _0 = True\n    while _0:\n      _0 = True\n    return x\n", Code::kResourceExhausted,
        "statements"},
       {"    a = torch.mul([0], 99999999999)\n    return x\n", Code::kResourceExhausted, "elements"},
+      {"    a = annotate(List[Any], [])\n    _0 = torch.append(a, a)\n    return x\n",
+       Code::kResourceExhausted, "nested"},
+      {"    self.w = self\n    return x\n", Code::kResourceExhausted, "nested"},
+      {"    a = [1]\n    for i in range(100):\n      b = [a]\n      a = b\n    return x\n",
+       Code::kResourceExhausted, "nested"},
+      {"    a = annotate(List[Any], [])\n    for i in range(5000):\n      b = annotate(List[Any], "
+       "[])\n      _0 = torch.append(a, b)\n      a = b\n    return x\n",
+       Code::kResourceExhausted, "nests too many"},
       {"    return torch.relu(x, x, x)\n", Code::kInvalidArgument, "aten::relu"},
       {"    return \"text\"\n", Code::kUnimplemented, "no tensor or number"},
       {"    return None\n", Code::kInvalidArgument, "returns no tensor"},

@@ -38,13 +38,24 @@ std::vector<std::string_view> SplitCommas(std::string_view s) {
 }  // namespace
 
 absl::StatusOr<ShapeFlag> ParseShapeFlag(const std::string& text) {
-  constexpr const char* kForm = "INPUT=[N,3,224,224] with numbers and names";
+  constexpr const char* kForm =
+      "INPUT=[N,3,224,224] with numbers and names, or INPUT=[N,T]:i64 with an element type";
   // Input names may contain '=' and brackets: the shape is what follows the last "=[".
   const size_t at = text.rfind("=[");
-  if (at == std::string::npos || at == 0 || text.back() != ']') return Bad("--shape", text, kForm);
+  const size_t close = text.rfind(']');
+  if (at == std::string::npos || at == 0 || close == std::string::npos || close < at) {
+    return Bad("--shape", text, kForm);
+  }
   ShapeFlag flag;
   flag.input = text.substr(0, at);
-  const std::string_view body(text.data() + at + 2, text.size() - at - 3);
+  if (close + 1 < text.size()) {
+    for (uint8_t i = 1; i < kDTypeCount; ++i) {
+      const auto dtype = static_cast<DType>(i);
+      if (text.substr(close + 1) == std::string(":") + DTypeName(dtype)) flag.dtype = dtype;
+    }
+    if (flag.dtype == DType::kNone) return Bad("--shape", text, kForm);
+  }
+  const std::string_view body(text.data() + at + 2, close - at - 2);
   for (const std::string_view part : SplitCommas(body)) {
     AxisFlag axis;
     if (part.empty()) return Bad("--shape", text, kForm);

@@ -1,4 +1,4 @@
-// The flags that give shapes: --shape ids=[N,T], --dim N=1..8, --dim T=1..512:8, --dim N=4.
+// The flags that give shapes: --shape ids=[N,T], --shape ids=[N,T]:i64, --dim N=1..8, --dim T=1..512:8, --dim N=4.
 #ifndef FLOE_TOOLS_CLI_SHAPE_FLAGS_H_
 #define FLOE_TOOLS_CLI_SHAPE_FLAGS_H_
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "format/dtype.h"
 
 namespace floe::cli {
 
@@ -19,6 +20,7 @@ struct AxisFlag {
 struct ShapeFlag {
   std::string input;
   std::vector<AxisFlag> axes;
+  DType dtype = DType::kNone;  // kNone: not said.
 };
 // Bounds are inclusive; min == max fixes the dimension.
 struct DimFlag {
@@ -28,7 +30,7 @@ struct DimFlag {
   int64_t multiple = 1;
 };
 
-// "ids=[N,T]", "ids=[N, 128]", "ids=[]" (a scalar).
+// "ids=[N,T]", "ids=[N, 128]", "ids=[]" (a scalar), "ids=[N,T]:i64".
 absl::StatusOr<ShapeFlag> ParseShapeFlag(const std::string& text);
 // "N=4", "N=1..8", "T=8..512:8".
 absl::StatusOr<DimFlag> ParseDimFlag(const std::string& text);

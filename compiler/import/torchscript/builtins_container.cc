@@ -89,16 +89,19 @@ Result GetDictItem(const BuiltinCall& c) {
 
 Result SetListItem(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const size_t i, Index(c[1], SizeOf(c[0])));
+  FLOE_TRY(c.in.CheckNesting(c[2], c[0].list().get()));
   c[0].items()[i] = c[2];
   return c[0];
 }
 Result SetDictItem(const BuiltinCall& c) {
+  FLOE_TRY(c.in.CheckNesting(c[2], c[0].dict().get()));
   FLOE_TRY(SetItem(c[0], c[1], c[2]));
   return IValue();
 }
 
 Result Append(const BuiltinCall& c) {
   FLOE_TRY(c.in.CountElements(1));
+  FLOE_TRY(c.in.CheckNesting(c[1], c[0].list().get()));
   c[0].items().push_back(c[1]);
   if (c[0].list()->element == Kind::kNone) c[0].list()->element = c[1].kind();
   return c[0];
@@ -107,6 +110,7 @@ Result Append(const BuiltinCall& c) {
 Result Extend(const BuiltinCall& c) {
   const std::vector<IValue> added = c[1].items();  // May be the same list.
   FLOE_TRY(c.in.CountElements(added.size()));
+  for (const IValue& item : added) FLOE_TRY(c.in.CheckNesting(item, c[0].list().get()));
   c[0].items().insert(c[0].items().end(), added.begin(), added.end());
   return IValue();
 }
@@ -116,6 +120,7 @@ Result Insert(const BuiltinCall& c) {
   const int64_t n = SizeOf(c[0]);
   i = std::clamp<int64_t>(i < 0 ? i + n : i, 0, n);
   FLOE_TRY(c.in.CountElements(1));
+  FLOE_TRY(c.in.CheckNesting(c[2], c[0].list().get()));
   c[0].items().insert(c[0].items().begin() + i, c[2]);
   return IValue();
 }
@@ -331,12 +336,16 @@ Result Get(const BuiltinCall& c) {
 Result SetDefault(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const IValue* value, FindKey(c[0], c[1]));
   if (value != nullptr) return *value;
+  FLOE_TRY(c.in.CheckNesting(c[2], c[0].dict().get()));
   FLOE_TRY(SetItem(c[0], c[1], c[2]));
   return c[2];
 }
 Result Update(const BuiltinCall& c) {
   const Items added = c[1].dict()->items;
-  for (const auto& [key, value] : added) FLOE_TRY(SetItem(c[0], key, value));
+  for (const auto& [key, value] : added) {
+    FLOE_TRY(c.in.CheckNesting(value, c[0].dict().get()));
+    FLOE_TRY(SetItem(c[0], key, value));
+  }
   return IValue();
 }
 Result NewDict(const BuiltinCall& c) {

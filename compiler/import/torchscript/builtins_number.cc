@@ -41,6 +41,13 @@ int64_t FloorDiv(int64_t a, int64_t b) {
   return a / b - ((a % b != 0 && (a % b < 0) != (b < 0)) ? 1 : 0);
 }
 
+// The sign is the divisor's.
+int64_t FloorRemainder(int64_t a, int64_t b) {
+  if (b == -1) return 0;
+  const int64_t r = a % b;
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
 double FloatRemainder(double a, double b) {
   const double r = std::fmod(a, b);
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
@@ -74,7 +81,7 @@ absl::StatusOr<std::optional<IValue>> OnInts(const std::string& op, int64_t a, i
   if (op == "floordiv" || op == "remainder" || op == "__round_to_zero_floordiv") {
     if (b == 0) return DivisionByZero();
     if (op == "floordiv") return Some(IValue::Int(FloorDiv(a, b)));
-    if (op == "remainder") return Some(IValue::Int(b == -1 ? 0 : a - FloorDiv(a, b) * b));
+    if (op == "remainder") return Some(IValue::Int(FloorRemainder(a, b)));
     return Some(IValue::Int(b == -1 ? Wrap(0 - U(a)) : a / b));
   }
   return Some();

@@ -153,6 +153,11 @@ absl::StatusOr<IValue> Interpreter::EvalContainer(const Expr& expr, Frame& frame
     items.push_back(std::move(item));
   }
   FLOE_TRY(CountElements(items.size()));
+  for (const IValue& item : items) {
+    if (absl::Status nested = CheckNesting(item, nullptr); !nested.ok()) {
+      return Error(expr.at, frame, nested.code(), std::string(nested.message()));
+    }
+  }
   if (expr.kind == Expr::Kind::kTuple) return IValue::TupleOf(std::move(items));
   if (expr.kind == Expr::Kind::kList) {
     const aten::Kind element = items.empty() ? aten::Kind::kNone : items[0].kind();

@@ -12,6 +12,38 @@ namespace {
 
 // Functions that call each other; models nest about 20 deep.
 constexpr int kMaxCalls = 80;
+// Containers within each other when they are made. What is put into them later may add to that, but
+// not often: destroying them takes stack.
+constexpr int kMaxNesting = 32;
+constexpr int64_t kMaxInsertions = 1024;
+constexpr int kMaxWalk = 1 << 20;
+
+// Levels of containers in a value; more than kMaxNesting if they are too many, if `holder` is among
+// them or if the walk takes too long. *grows is set if a list, dict or object is among them.
+int LevelsOf(const IValue& value, const void* holder, int depth, int* visits, bool* grows) {
+  if (depth > kMaxNesting || ++*visits > kMaxWalk) return kMaxNesting + 1;
+  int levels = 0;
+  const auto add = [&](const IValue& part) {
+    levels = std::max(levels, LevelsOf(part, holder, depth + 1, visits, grows));
+  };
+  const void* self = nullptr;
+  if (value.is_sequence()) {
+    self = value.list().get();
+    if (value.kind() == aten::Kind::kList) *grows = true;
+    for (const IValue& item : value.items()) add(item);
+  } else if (value.kind() == aten::Kind::kDict) {
+    self = value.dict().get();
+    *grows = true;
+    for (const auto& [key, item] : value.dict()->items) add(item);
+  } else if (const ObjectPtr object = As<Object>(value)) {
+    self = object.get();
+    *grows = true;
+    for (const auto& [name, item] : object->attributes) add(item);
+  } else {
+    return 0;
+  }
+  return self == holder ? kMaxNesting + 1 : levels + 1;
+}
 
 }  // namespace
 
@@ -56,6 +88,16 @@ absl::Status Interpreter::CountElements(size_t n) {
   if (elements_ <= options_.max_elements) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrFormat(
       "the model's code makes lists or strings of more than %d elements", options_.max_elements));
+}
+
+absl::Status Interpreter::CheckNesting(const IValue& value, const void* holder) {
+  int visits = 0;
+  bool grows = false;
+  if (LevelsOf(value, holder, 0, &visits, &grows) > kMaxNesting) {
+    return absl::ResourceExhaustedError("containers or objects are nested too deep");
+  }
+  if (holder == nullptr || !grows || ++insertions_ <= kMaxInsertions) return absl::OkStatus();
+  return absl::ResourceExhaustedError("the model's code nests too many containers");
 }
 
 void Interpreter::Refuse(const std::string& op, const std::string& reason,
@@ -249,6 +291,9 @@ absl::Status Interpreter::Store(const Expr& target, IValue value, Frame& frame) 
     if (const auto it = object->cls->attributes.find(target.text);
         it != object->cls->attributes.end()) {
       FLOE_TRY_ASSIGN(value, Convert(value, *it->second, target, frame));
+    }
+    if (absl::Status nested = CheckNesting(value, object.get()); !nested.ok()) {
+      return Error(target.at, frame, nested.code(), std::string(nested.message()));
     }
     object->attributes[target.text] = std::move(value);
     return absl::OkStatus();

@@ -66,6 +66,9 @@ class Interpreter {
   absl::StatusOr<IValue> ElementOf(const IValue& tensor, aten::Kind kind, const CallSite& site);
   // Adds to the elements that containers made so far; refuses too many.
   absl::Status CountElements(size_t n);
+  // Refuses containers and objects that are nested deep, or that would contain themselves: `value`
+  // is about to be part of `holder` (null: of something new).
+  absl::Status CheckNesting(const IValue& value, const void* holder);
   // Adds an op to the report.
   void Refuse(const std::string& op, const std::string& reason, const std::string& place);
 
@@ -145,7 +148,8 @@ class Interpreter {
   int call_depth_ = 0;  // Of functions.
   int64_t steps_ = 0;   // Statements executed.
   int64_t elements_ = 0;
-  std::string target_;  // The variable that the statement assigns, for names of values.
+  int64_t insertions_ = 0;  // Of containers that can grow into others.
+  std::string target_;      // The variable that the statement assigns, for names of values.
 };
 
 }  // namespace floe::torchscript

@@ -92,13 +92,19 @@ Result Real(const Call& c, const IValue& v) {
 // clamp(round(x / scale) + zero point): PyTorch's kernels multiply by the reciprocal in f32.
 Result Quantize(const Call& c, const IValue& x, const IValue& scale, const IValue& zero_point,
                 int64_t scalar_type) {
-  if (!scale.is_number() || !scale.is_known() || !zero_point.is_constant_int()) {
-    return absl::UnimplementedError("a quantisation scale or zero point that depends on data");
+  if (!(scale.kind() == Kind::kFloat && scale.is_known()) && !scale.is_constant_int()) {
+    return absl::UnimplementedError("a quantisation scale that depends on data");
+  }
+  if (!zero_point.is_constant_int()) {
+    return absl::UnimplementedError("a quantisation zero point that depends on data");
   }
   FLOE_TRY_ASSIGN(const Range range, RangeOf(scalar_type));
-  const auto s = static_cast<float>(
-      scale.kind() == Kind::kFloat ? scale.float_value() : static_cast<double>(scale.int_value()));
-  if (!(s > 0)) return absl::InvalidArgumentError("a quantisation scale that is not positive");
+  const double given =
+      scale.kind() == Kind::kFloat ? scale.float_value() : static_cast<double>(scale.int_value());
+  if (!(given > 0 && given < 3e38)) {
+    return absl::InvalidArgumentError("a quantisation scale that is no positive number");
+  }
+  const auto s = static_cast<float>(given);
   const IValue inverse = IValue::Float(static_cast<double>(1.0f / s));
   FLOE_TRY_ASSIGN(IValue q, c.Op("aten::mul.Scalar", {x, inverse}));
   FLOE_TRY_ASSIGN(q, c.Op("aten::round", {q}));
