@@ -9,12 +9,28 @@
 namespace floe {
 namespace {
 
-// Name and text of every rule, one after the other.
 constexpr uint16_t kRules[] = {
 #define FLOE_RULE(id, name, text) id,
 #include "format/rules.def"
 #undef FLOE_RULE
 };
+constexpr size_t kRuleCount = sizeof(kRules) / sizeof(kRules[0]);
+// The differences between their numbers: half the size.
+struct RuleSteps {
+  uint8_t step[kRuleCount] = {};
+  uint32_t sum = 0;
+};
+constexpr RuleSteps MakeRuleSteps() {
+  RuleSteps steps;
+  for (size_t i = 1; i < kRuleCount; ++i) {
+    steps.step[i] = static_cast<uint8_t>(kRules[i] - kRules[i - 1]);
+    steps.sum += steps.step[i];
+  }
+  return steps;
+}
+constexpr RuleSteps kRuleSteps = MakeRuleSteps();
+static_assert(kRules[0] == 0 && kRuleSteps.sum == kRules[kRuleCount - 1], "a step is too large");
+// Name and text of every rule, one after the other.
 constexpr char kRuleStrings[] =
 #define FLOE_RULE(id, name, text) #name "\0" text "\0"
 #include "format/rules.def"
@@ -27,8 +43,10 @@ constexpr size_t kCodes = static_cast<size_t>(Code::kInternal) + 1;
 
 // The string at `offset` among a rule's two; `unknown` for an unknown rule.
 const char* RuleString(Rule rule, size_t offset, const char* unknown) {
-  for (size_t i = 0; i < sizeof(kRules) / sizeof(kRules[0]); ++i) {
-    if (kRules[i] == static_cast<uint16_t>(rule)) return StringAt(kRuleStrings, 2 * i + offset);
+  uint32_t id = 0;
+  for (size_t i = 0; i < kRuleCount; ++i) {
+    id += kRuleSteps.step[i];
+    if (id == static_cast<uint16_t>(rule)) return StringAt(kRuleStrings, 2 * i + offset);
   }
   return unknown;
 }

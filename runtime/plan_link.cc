@@ -4,11 +4,12 @@
 namespace floe::runtime {
 namespace {
 
-// Below this estimate, waking others costs more than it saves.
-constexpr double kParallelNs = 3000;
+// Below an estimate of 3 us (32 operations or 16 bytes take 1 ns), waking others costs more than it
+// saves.
+constexpr double kParallelFlops = 3000 * 32;
 
 bool WorthSharing(const Footprint& footprint) {
-  return footprint.flops / 32 + footprint.bytes / 16 >= kParallelNs;
+  return footprint.flops + footprint.bytes * 2 >= kParallelFlops;
 }
 
 bool Overlap(const void* a, int64_t a_bytes, const void* b, int64_t b_bytes) {
