@@ -45,7 +45,14 @@ std::string RunAll(const floe::Model& model) {
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       const auto address = reinterpret_cast<uintptr_t>(storage[i].data());
-      inputs[i].data = storage[i].data() + (64 - address % 64) % 64;
+      char* data = storage[i].data() + (64 - address % 64) % 64;
+      inputs[i].data = data;
+      // Integers are 1, so that those which count a loop's trips stay within its bound.
+      const auto dtype = static_cast<floe::DType>(inputs[i].dtype);
+      const auto size = static_cast<size_t>(floe::DTypeSize(dtype));
+      for (size_t at = 0; floe::IsInt(dtype) && at < inputs[i].bytes; at += size) {
+        std::memset(data + at + 1, 0, size - 1);
+      }
     }
     for (uint32_t i = 0; i < model.Method(method).outputs; ++i) {
       const floe_tensor_spec spec = model.Spec(FLOE_OUTPUT, i, method);
