@@ -69,12 +69,6 @@ std::vector<std::string> NeedNumbers(const json& model, const json& file) {
   return {};
 }
 
-// Forms that are refused, and the words that say why.
-std::string RefusedFor(const json& file) {
-  if (file["file"] == "vit.script.pt") return "prim::type";
-  return "";
-}
-
 // The model's files, those with NeedNumbers once for each run's sizes.
 std::vector<json> FilesOf(const json& model) {
   std::vector<json> files;
@@ -296,11 +290,6 @@ TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
   for (const json& file : FilesOf(model())) {
     SCOPED_TRACE(file["file"].get<std::string>() + " " + file["fixed"].dump());
     auto program = Compile(model(), file);
-    if (const std::string why = RefusedFor(file); !why.empty()) {
-      EXPECT_TRUE(absl::IsUnimplemented(program.status())) << program.status();
-      EXPECT_NE(program.status().message().find(why), std::string::npos) << program.status();
-      continue;
-    }
     if (IsOutsideExport(file)) {
       EXPECT_TRUE(absl::IsInvalidArgument(program.status())) << program.status();
       continue;
@@ -329,7 +318,7 @@ TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
 // One more than each bound allows, in every form of f32.
 TEST_P(TracedTest, SizesOutsideTheBoundsAreRefusedByName) {
   for (const json& file : FilesOf(model())) {
-    if (file["dtype"] != "" || !RefusedFor(file).empty() || IsOutsideExport(file)) continue;
+    if (file["dtype"] != "" || IsOutsideExport(file)) continue;
     SCOPED_TRACE(file["file"].get<std::string>() + " " + file["fixed"].dump());
     auto program = Compile(model(), file);
     EXPECT_TRUE(program.ok()) << program.status();

@@ -133,6 +133,10 @@ Result SameSize(const BuiltinCall& c) {
 
 Result Identity(const BuiltinCall& c) { return c[0]; }
 Result Cpu(const BuiltinCall&) { return IValue::Device("cpu"); }
+// The kind of a device: "cuda" of "cuda:0".
+Result DeviceType(const BuiltinCall& c) {
+  return IValue::String(c[0].string().substr(0, c[0].string().find(':')));
+}
 Result Zero(const BuiltinCall&) { return IValue::Int(0); }
 Result MinusOne(const BuiltinCall&) { return IValue::Int(-1); }
 Result True(const BuiltinCall&) { return IValue::Bool(true); }
@@ -229,6 +233,7 @@ std::vector<BuiltinRow> TensorBuiltins() {
       {"prim::NumToTensor", "n", ToTensor},
       {"prim::dtype", "T", ScalarTypeOf},
       {"prim::device", "a", Cpu},
+      {"prim::type", "v", DeviceType},
       {"prim::layout", "a", Zero},
       {"prim::data", "T", Identity},
       {"prim::itemsize", "T", ElementSize},
