@@ -128,7 +128,7 @@ Status CheckReduction(int64_t reduction) {
 
 // The output starts as a copy of x.
 void CopyInput(const RunArgs& a) {
-  if (a.inputs[0] == a.outputs[0]) return;
+  if (a.inputs[0] == a.outputs[0] || Count(a.out()) == 0) return;
   std::memcpy(a.outputs[0], a.inputs[0],
               static_cast<size_t>(Count(a.out())) * static_cast<size_t>(Size(a.out())));
 }

@@ -47,7 +47,7 @@ Status CheckReshape(const CheckArgs& a) {
 }
 
 Rule RunReshape(const RunArgs& a) {
-  if (a.inputs[0] != a.outputs[0]) {
+  if (a.inputs[0] != a.outputs[0] && Count(a.out()) > 0) {
     std::memcpy(a.outputs[0], a.inputs[0],
                 static_cast<size_t>(Count(a.out())) * static_cast<size_t>(Size(a.out())));
   }

@@ -67,7 +67,7 @@ namespace {
 
 template <class U>
 void CopyRow(int64_t n, const U* src, int64_t src_step, U* dst, int64_t dst_step) {
-  if (src_step == 1 && dst_step == 1) {
+  if (n > 0 && src_step == 1 && dst_step == 1) {
     std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(U));
     return;
   }

@@ -279,8 +279,8 @@ void LoweredProgram::LayOutConstants() {
       std::memcpy(to, c.source.data(), bytes);
     }
     const auto end = static_cast<int64_t>(offset + bytes);
-    std::memset(sections_[section].data() + end, 0,
-                static_cast<size_t>(RoundUp(end, kAlignment) - end));
+    const auto padding = static_cast<size_t>(RoundUp(end, kAlignment) - end);
+    if (padding > 0) std::memset(sections_[section].data() + end, 0, padding);
     c.source = ir::Tensor();  // Let go of the weights as soon as they are packed.
   }
   pending_.clear();

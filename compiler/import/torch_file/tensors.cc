@@ -158,6 +158,7 @@ absl::StatusOr<ir::Tensor> MakeTensor(const Blob& storage, const TensorLayout& l
   }
   ir::Tensor t(*dtype, layout.sizes);
   char* const to = static_cast<char*>(t.mutable_data());
+  if (bytes == 0) return t;
   if (contiguous) {
     std::memcpy(to, data, static_cast<size_t>(bytes));
   } else {
