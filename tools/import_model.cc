@@ -7,9 +7,7 @@
 #include "compiler/import/onnx/import.h"
 #include "compiler/import/torch_export/import.h"
 #include "compiler/import/torch_file/archive.h"
-#ifdef FLOE_HAVE_TORCHSCRIPT
 #include "compiler/import/torchscript/import.h"
-#endif
 #include "tools/cli/npy.h"
 #include "tools/cli/shape_flags.h"
 
@@ -55,14 +53,6 @@ absl::Status FillOptions(const InputFlags& flags, Options* options) {
   return absl::OkStatus();
 }
 
-#ifndef FLOE_HAVE_TORCHSCRIPT
-absl::Status NoTorchScript(const std::string& path) {
-  return absl::UnimplementedError(absl::StrFormat(
-      "%s: this build of floec reads no TorchScript files; export the model with torch.export",
-      path));
-}
-#endif
-
 }  // namespace
 
 absl::StatusOr<ModelFormat> DetectFormat(const std::string& path) {
@@ -101,13 +91,9 @@ absl::StatusOr<std::unique_ptr<ir::Graph>> ImportModel(const std::string& path,
       return torch_export::ImportTorchExport(path, options);
     }
     case ModelFormat::kTorchScript: {
-#ifdef FLOE_HAVE_TORCHSCRIPT
       torchscript::ImportOptions options;
       if (absl::Status s = FillOptions(flags, &options); !s.ok()) return s;
       return torchscript::ImportTorchScript(path, options);
-#else
-      return NoTorchScript(path);
-#endif
     }
     case ModelFormat::kOnnx:
       break;
@@ -129,15 +115,11 @@ absl::StatusOr<ModelCheck> CheckModel(const std::string& path, const InputFlags&
       return ModelCheck{report->ops, torch_export::ToText(report->unsupported), report->notes};
     }
     case ModelFormat::kTorchScript: {
-#ifdef FLOE_HAVE_TORCHSCRIPT
       torchscript::ImportOptions options;
       if (absl::Status s = FillOptions(flags, &options); !s.ok()) return s;
       auto report = torchscript::CheckTorchScript(path, options);
       if (!report.ok()) return report.status();
       return ModelCheck{report->ops, torchscript::ToText(report->unsupported), {}};
-#else
-      return NoTorchScript(path);
-#endif
     }
     case ModelFormat::kOnnx:
       break;

@@ -9,12 +9,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
-#ifdef FLOE_HAVE_TORCH_EXPORT
 #include "compiler/import/torch_export/import.h"
-#endif
-#ifdef FLOE_HAVE_TORCHSCRIPT
 #include "compiler/import/torchscript/import.h"
-#endif
 #include "compiler/ir/evaluate.h"
 #include "compiler/ir/verify.h"
 #include "compiler/lower/compile.h"
@@ -43,17 +39,7 @@ absl::StatusOr<std::unique_ptr<ir::Graph>> Import(const Case& c, const std::stri
   const auto archive = BuildArchive(c.forms.at(form));
   if (!archive.ok()) return archive.status();
   const auto bytes = std::make_shared<const std::string>(*archive);
-#ifdef FLOE_HAVE_TORCH_EXPORT
-  if (form != "pt") {
-    auto graph = torch_export::ImportTorchExportFromMemory({*bytes, bytes}, {});
-    // What it wrote to its inputs comes last; eager mode does not return it.
-    while (graph.ok() && (*graph)->output_names.back().ends_with(".mutated")) {
-      (*graph)->RemoveOutput((*graph)->outputs().size() - 1);
-    }
-    return graph;
-  }
-#endif
-#ifdef FLOE_HAVE_TORCHSCRIPT
+  if (form != "pt") return torch_export::ImportTorchExportFromMemory({*bytes, bytes}, {});
   torchscript::ImportOptions options;
   for (size_t i = 0; i < data.inputs.size() && i < c.names.size(); ++i) {
     options.dtypes[c.names[i]] = data.inputs[i].dtype();
@@ -61,9 +47,6 @@ absl::StatusOr<std::unique_ptr<ir::Graph>> Import(const Case& c, const std::stri
     for (const int64_t d : data.inputs[i].dims()) shape.push_back({"", d});
   }
   return torchscript::ImportTorchScriptFromMemory({*bytes, bytes}, options);
-#endif
-  (void)data;
-  return absl::UnimplementedError("no front end for " + form);
 }
 
 Tensor BindingOf(const ir::Tensor& t) {

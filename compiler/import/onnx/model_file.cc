@@ -1,12 +1,7 @@
 #include "compiler/import/onnx/model_file.h"
 
-#include <fcntl.h>
 #include <google/protobuf/io/coded_stream.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -50,14 +45,6 @@ bool SkipValue(CodedInputStream& in, int wire_type) {
     default:
       return false;
   }
-}
-
-absl::Status Errno(const std::string& path, const char* what) {
-  const int error = errno;
-  const std::string message = absl::StrFormat("%s: %s: %s", path, what, std::strerror(error));
-  if (error == ENOENT) return absl::NotFoundError(message);
-  if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(message);
-  return absl::InternalError(message);
 }
 
 std::string TensorName(const TensorProto& proto) {
@@ -205,26 +192,6 @@ bool ParseOffset(const std::string& text, int64_t* out) {
 }  // namespace
 
 // A file mapped for reading.
-struct ModelFile::Mapping {
-  void* base = nullptr;
-  size_t size = 0;
-
-  Mapping() = default;
-  Mapping(const Mapping&) = delete;
-  ~Mapping() {
-    if (base != nullptr) munmap(base, size);
-  }
-  std::string_view bytes() const { return {static_cast<const char*>(base), size}; }
-  // Gives back the pages that lie wholly inside; they are read again if needed.
-  void Drop(const char* data, int64_t length) const {
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const uintptr_t first = (reinterpret_cast<uintptr_t>(data) + page - 1) / page * page;
-    const uintptr_t last =
-        (reinterpret_cast<uintptr_t>(data) + static_cast<uintptr_t>(length)) / page * page;
-    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-  }
-};
-
 bool SplitMessage(std::string_view bytes, int field, std::string* rest,
                   std::vector<std::string_view>* payloads) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return false;
@@ -310,37 +277,9 @@ absl::StatusOr<DType> DTypeOf(int32_t data_type) {
       absl::StrFormat("%d is no element type that the specification knows", data_type));
 }
 
-absl::StatusOr<std::shared_ptr<ModelFile::Mapping>> ModelFile::Map(const std::string& path,
-                                                                   int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Errno(path, "cannot open");
-  struct stat info;
-  absl::Status status;
-  auto mapping = std::make_shared<Mapping>();
-  if (fstat(fd, &info) != 0) {
-    status = Errno(path, "cannot stat");
-  } else if (!S_ISREG(info.st_mode)) {
-    status = absl::InvalidArgumentError(absl::StrFormat("%s is no regular file", path));
-  } else if (info.st_size > max_bytes) {
-    status = absl::ResourceExhaustedError(
-        absl::StrFormat("%s has %d bytes, over the limit of %d", path, info.st_size, max_bytes));
-  } else if (info.st_size > 0) {
-    void* base = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED) {
-      status = Errno(path, "cannot map");
-    } else {
-      mapping->base = base;
-      mapping->size = static_cast<size_t>(info.st_size);
-    }
-  }
-  close(fd);
-  if (!status.ok()) return status;
-  return mapping;
-}
-
 absl::StatusOr<std::shared_ptr<ModelFile>> ModelFile::Open(const std::string& path,
                                                            int64_t max_bytes) {
-  FLOE_TRY_ASSIGN(std::shared_ptr<Mapping> mapping, Map(path, max_bytes));
+  FLOE_TRY_ASSIGN(std::shared_ptr<Mapping> mapping, Mapping::Map(path, max_bytes));
   std::shared_ptr<ModelFile> file(new ModelFile);
   std::error_code error;
   const std::filesystem::path folder =
@@ -348,7 +287,7 @@ absl::StatusOr<std::shared_ptr<ModelFile>> ModelFile::Open(const std::string& pa
   if (!error) file->folder_ = folder.string();
   file->mapping_ = mapping;
   file->owner_ = mapping;
-  file->bytes_left_ = max_bytes - static_cast<int64_t>(mapping->size);
+  file->bytes_left_ = max_bytes - static_cast<int64_t>(mapping->bytes().size());
   if (absl::Status status = file->Parse(mapping->bytes()); !status.ok()) {
     return absl::Status(status.code(), absl::StrFormat("%s: %s", path, status.message()));
   }
@@ -468,16 +407,16 @@ absl::StatusOr<ir::Tensor> ModelFile::External(const TensorProto& proto, DType d
   std::shared_ptr<Mapping>& mapping = external_[location];
   if (mapping == nullptr) {
     FLOE_TRY_ASSIGN(std::string path, ResolveExternal(folder_, location, TensorName(proto)));
-    FLOE_TRY_ASSIGN(mapping, Map(path, bytes_left_));
-    bytes_left_ -= static_cast<int64_t>(mapping->size);
+    FLOE_TRY_ASSIGN(mapping, Mapping::Map(path, bytes_left_));
+    bytes_left_ -= static_cast<int64_t>(mapping->bytes().size());
   }
-  const auto size = static_cast<int64_t>(mapping->size);
+  const auto size = static_cast<int64_t>(mapping->bytes().size());
   if (offset > size || bytes > size - offset) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "%s needs bytes %d to %d of '%s', which has only %d; the file was cut off, copy it again",
         TensorName(proto), offset, offset + bytes, location, size));
   }
-  const char* data = static_cast<const char*>(mapping->base) + offset;
+  const char* data = mapping->bytes().data() + offset;
   if (!NeedsCopy(dtype, data, bytes)) return ir::Tensor(dtype, std::move(dims), data, mapping);
   ir::Tensor t = CopyOf(dtype, std::move(dims), data, bytes);
   mapping->Drop(data, bytes);

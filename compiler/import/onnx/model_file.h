@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "compiler/import/mapped_file.h"
 #include "compiler/import/onnx/onnx.pb.h"
 #include "compiler/ir/graph.h"
 
@@ -56,9 +57,8 @@ class ModelFile : public std::enable_shared_from_this<ModelFile> {
   absl::StatusOr<ir::Tensor> ToTensor(const TensorProto& proto);
 
  private:
-  struct Mapping;
+  using Mapping = import::MappedFile;
   ModelFile() = default;
-  static absl::StatusOr<std::shared_ptr<Mapping>> Map(const std::string& path, int64_t max_bytes);
   absl::Status Parse(std::string_view bytes);
   absl::StatusOr<ir::Tensor> Convert(const TensorProto& proto, std::string_view raw, bool has_raw,
                                      const std::shared_ptr<const void>& owner, Mapping* mapping);

@@ -1,43 +1,20 @@
 #include "compiler/import/torch_file/archive.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zip.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/mapped_file.h"
 #include "compiler/ir/status_macros.h"
 
 namespace floe::torch_file {
 namespace {
 
 constexpr size_t kPiece = 1 << 16;  // Bytes read at a time.
-
-absl::Status Errno(const std::string& path, const char* what) {
-  const int error = errno;
-  const std::string message = absl::StrFormat("%s: %s: %s", path, what, std::strerror(error));
-  if (error == ENOENT) return absl::NotFoundError(message);
-  if (error == EACCES || error == EPERM) return absl::PermissionDeniedError(message);
-  return absl::InternalError(message);
-}
-
-struct Mapping {
-  void* base = nullptr;
-  size_t size = 0;
-  Mapping() = default;
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-  ~Mapping() {
-    if (base != nullptr) munmap(base, size);
-  }
-};
 
 // Names that could lead out of a folder, or that differ by reader.
 bool IsPlainName(std::string_view name) {
@@ -140,31 +117,10 @@ struct Archive::Zip {
 };
 
 absl::StatusOr<Blob> MapFile(const std::string& path, int64_t max_bytes) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return Errno(path, "cannot open");
-  struct stat info;
-  absl::Status status;
-  auto mapping = std::make_shared<Mapping>();
-  if (fstat(fd, &info) != 0) {
-    status = Errno(path, "cannot stat");
-  } else if (!S_ISREG(info.st_mode)) {
-    status = absl::InvalidArgumentError(absl::StrFormat("%s is no regular file", path));
-  } else if (info.st_size > max_bytes) {
-    status = absl::ResourceExhaustedError(
-        absl::StrFormat("%s has %d bytes, over the limit of %d", path, info.st_size, max_bytes));
-  } else if (info.st_size > 0) {
-    void* base = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
-    if (base == MAP_FAILED) {
-      status = Errno(path, "cannot map");
-    } else {
-      mapping->base = base;
-      mapping->size = static_cast<size_t>(info.st_size);
-    }
-  }
-  close(fd);
-  if (!status.ok()) return status;
-  const std::string_view bytes(static_cast<const char*>(mapping->base), mapping->size);
-  return Blob{bytes, std::move(mapping)};
+  FLOE_TRY_ASSIGN(std::shared_ptr<import::MappedFile> file,
+                  import::MappedFile::Map(path, max_bytes));
+  const std::string_view bytes = file->bytes();
+  return Blob{bytes, std::move(file)};
 }
 
 bool LooksLikeZip(std::string_view first_bytes) {

@@ -21,23 +21,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "compiler/import/options.h"
 #include "compiler/import/torch_file/archive.h"
 #include "compiler/ir/graph.h"
 
 namespace floe::torchscript {
 
-// One dimension of an input: the name of a symbol, or a number if `symbol` is empty.
-struct DimSpec {
-  std::string symbol;
-  int64_t value = 0;
-};
-
-// Inclusive bounds of a named dimension. min == max fixes it: it becomes a number everywhere.
-struct DimBounds {
-  int64_t min = 1;
-  int64_t max = 1;
-  int64_t multiple = 1;
-};
+using import::DimBounds;
+using import::DimSpec;
 
 struct ImportOptions {
   // Shapes of the tensors that forward() takes: the file has none. A parameter `x` that is a list,
