@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -358,47 +357,6 @@ void RunKernelCase(const KernelCase& c) {
       EXPECT_TRUE(in_place.bytes == one.bytes) << "in place with input " << i;
     }
   }
-}
-
-double TimeKernelCase(const KernelCase& c, const char* isa, double seconds) {
-  Footprint footprint;
-  const Status checked = CheckKernelCase(c, &footprint);
-  EXPECT_TRUE(checked.ok()) << c.name << " " << RuleName(checked.rule);
-  const KernelTable* table = FindKernelTable("cpu", isa);
-  if (!checked.ok() || table == nullptr) return 0;
-  const std::vector<Block> inputs = MakeInputs(c, footprint);
-  std::vector<TensorInfo> input_infos, output_infos;
-  const OpInfo op = MakeOp(c, &input_infos, &output_infos);
-  std::vector<Block> outputs;
-  std::vector<const void*> in;
-  std::vector<void*> out;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    in.push_back(input_infos[i].present() ? inputs[i].data() : nullptr);
-  }
-  for (const TensorInfo& t : output_infos) {
-    outputs.emplace_back(BytesOf(t));
-    out.push_back(t.present() ? outputs.back().data() : nullptr);
-  }
-  const Block state(footprint.state_bytes);
-  const Block scratch(footprint.scratch_bytes);
-  const KernelImpl& impl = table->kernels[static_cast<uint32_t>(c.kernel)];
-  Schedule schedule;
-  EXPECT_TRUE(impl.prepare(op, PrepareContext{}, state.data(), &schedule).ok());
-  const KernelArgs args{&op, in.data(), out.data(), state.data()};
-  using Clock = std::chrono::steady_clock;
-  const auto now = [] {
-    return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
-  };
-  double best = 1e9;
-  const double until = now() + seconds;
-  for (int i = 0; i < 3 || now() < until; ++i) {
-    const double start = now();
-    for (uint32_t phase = 0; phase < schedule.phases; ++phase) {
-      impl.run(args, phase, 0, schedule.tasks, scratch.data());
-    }
-    best = std::min(best, now() - start);
-  }
-  return best;
 }
 
 }  // namespace floe::testing

@@ -59,9 +59,6 @@ void RunKernelCase(const KernelCase& c);
 // Check alone, for the tests of refusals.
 Status CheckKernelCase(const KernelCase& c, Footprint* footprint);
 
-// Seconds of one run of `c` on `isa` with one worker; the best of several.
-double TimeKernelCase(const KernelCase& c, const char* isa, double seconds = 0.2);
-
 }  // namespace floe::testing
 
 #endif  // FLOE_TESTS_KERNELS_HARNESS_H_

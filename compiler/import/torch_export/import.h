@@ -2,6 +2,7 @@
 // this header first; then importer.h, which says how.
 //
 //   pt2_file.h     the archive of any generation; weights, constants, example inputs
+//   json_reader.h  JSON with bounds, errors with the path to the field
 //   schema.h       the graph as C++ structs
 //   sym_expr.h     expressions of symbolic sizes
 //   symbols.h      sizes of the inputs: names, bounds, what the options say of them; guards

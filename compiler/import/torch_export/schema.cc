@@ -3,173 +3,23 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/torch_export/json_reader.h"
 #include "compiler/ir/status_macros.h"
 
 namespace floe::torch_export {
 namespace {
 
-using Json = ::nlohmann::json;
 using torch_file::ScalarType;
 using Kind = Argument::Kind;
 using Element = Argument::Element;
 
-constexpr size_t kMaxJson = size_t{256} << 20;
 constexpr int kMaxDepth = 64;
 
-// Python writes bare NaN, Infinity and -Infinity where JSON has no word: they become strings.
-std::string QuoteBareWords(std::string_view json) {
-  constexpr std::string_view kWords[] = {"-Infinity", "Infinity", "NaN"};
-  std::string quoted;
-  size_t kept = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c != '-' && c != 'I' && c != 'N') continue;
-    for (const std::string_view word : kWords) {
-      if (json.substr(i, word.size()) != word) continue;
-      quoted.append(json.substr(kept, i - kept)).append("\"").append(word).append("\"");
-      i += word.size() - 1;
-      kept = i + 1;
-      break;
-    }
-  }
-  quoted.append(json.substr(kept));
-  return quoted;
-}
-
-// Reads fields; the first error sticks, with the path to it. After one, reads give empty values.
-class Reader {
- public:
-  const absl::Status& status() const { return status_; }
-  bool ok() const { return status_.ok(); }
-
-  void Fail(const std::string& what) { FailWith(absl::StatusCode::kInvalidArgument, what); }
-  void FailWith(absl::StatusCode code, const std::string& what) {
-    if (!ok()) return;
-    std::string path;
-    for (const std::string& part : path_) path += "/" + part;
-    status_ = absl::Status(code, absl::StrFormat("%s: %s", path.empty() ? "/" : path, what));
-  }
-
-  // A part of the path to what is being read, for as long as the object lives.
-  class At {
-   public:
-    At(Reader& reader, std::string part) : reader_(reader) {
-      reader_.path_.push_back(std::move(part));
-    }
-    ~At() { reader_.path_.pop_back(); }
-    At(const At&) = delete;
-    At& operator=(const At&) = delete;
-
-   private:
-    Reader& reader_;
-  };
-
-  // A field of an object; null if it is absent or null.
-  const Json* Find(const Json& object, const char* name) {
-    if (!object.is_object()) {
-      Fail("no object");
-      return nullptr;
-    }
-    const auto it = object.find(name);
-    return it == object.end() || it->is_null() ? nullptr : &*it;
-  }
-  const Json& Need(const Json& object, const char* name) {
-    static const Json kNothing;
-    const Json* found = Find(object, name);
-    if (found != nullptr) return *found;
-    Fail(absl::StrFormat("the field '%s' is missing", name));
-    return kNothing;
-  }
-
-  std::string String(const Json& v) {
-    if (v.is_string()) return v.get<std::string>();
-    Fail("no string");
-    return "";
-  }
-  int64_t Int(const Json& v) {
-    if (v.is_number_unsigned()) {
-      const auto u = v.get<uint64_t>();
-      if (u <= static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-        return static_cast<int64_t>(u);
-      }
-    } else if (v.is_number_integer()) {
-      return v.get<int64_t>();
-    } else if (v.is_boolean()) {
-      return v.get<bool>() ? 1 : 0;
-    }
-    Fail("no integer of 64 bits");
-    return 0;
-  }
-  bool Bool(const Json& v) {
-    if (v.is_boolean()) return v.get<bool>();
-    Fail("neither true nor false");
-    return false;
-  }
-  double Float(const Json& v) {
-    if (v.is_number()) return v.get<double>();
-    if (v.is_string()) {
-      const auto& text = v.get_ref<const std::string&>();
-      if (text == "Infinity") return std::numeric_limits<double>::infinity();
-      if (text == "-Infinity") return -std::numeric_limits<double>::infinity();
-      if (text == "NaN") return std::numeric_limits<double>::quiet_NaN();
-    }
-    Fail("no number");
-    return 0;
-  }
-
-  template <typename F>
-  void ForEach(const Json& array, F visit) {
-    if (!array.is_array()) return Fail("no list");
-    for (size_t i = 0; i < array.size() && ok(); ++i) {
-      const At at(*this, std::to_string(i));
-      visit(array[i]);
-    }
-  }
-  template <typename F>
-  void ForEachPair(const Json& object, F visit) {
-    if (!object.is_object()) return Fail("no object");
-    for (auto it = object.begin(); it != object.end() && ok(); ++it) {
-      const At at(*this, it.key());
-      visit(it.key(), it.value());
-    }
-  }
-  // The tag and the value of a union: an object with one field.
-  std::pair<std::string, const Json*> Union(const Json& v) {
-    if (!v.is_object() || v.empty()) {
-      Fail("no union: an object with one field");
-      return {"", nullptr};
-    }
-    // Old writers gave every tag of a union, the others as null.
-    std::pair<std::string, const Json*> found = {"", nullptr};
-    int count = 0;
-    for (auto it = v.begin(); it != v.end(); ++it) {
-      if (v.size() > 1 && it->is_null()) continue;
-      found = {it.key(), &*it};
-      ++count;
-    }
-    if (count == 1) return found;
-    Fail("a union with more or less than one value");
-    return {"", nullptr};
-  }
-
- private:
-  absl::Status status_;
-  std::vector<std::string> path_;
-};
-
 // The schema has numbers of its own for element types.
-ScalarType ReadScalarType(Reader& r, const Json& v) {
+ScalarType ReadScalarType(JsonReader& r, const Json& v) {
   static constexpr std::pair<int64_t, ScalarType> kTypes[] = {
       {1, ScalarType::kByte},
       {2, ScalarType::kChar},
@@ -203,7 +53,7 @@ ScalarType ReadScalarType(Reader& r, const Json& v) {
   return ScalarType::kUndefined;
 }
 
-SymInt ReadSymInt(Reader& r, const Json& v) {
+SymInt ReadSymInt(JsonReader& r, const Json& v) {
   SymInt result;
   const auto [tag, value] = r.Union(v);
   if (value == nullptr) return result;
@@ -219,7 +69,7 @@ SymInt ReadSymInt(Reader& r, const Json& v) {
   return result;
 }
 
-TensorMeta ReadTensorMeta(Reader& r, const Json& v) {
+TensorMeta ReadTensorMeta(JsonReader& r, const Json& v) {
   TensorMeta meta;
   meta.dtype = ReadScalarType(r, r.Need(v, "dtype"));
   r.ForEach(r.Need(v, "sizes"), [&](const Json& s) { meta.sizes.push_back(ReadSymInt(r, s)); });
@@ -231,7 +81,7 @@ TensorMeta ReadTensorMeta(Reader& r, const Json& v) {
   return meta;
 }
 
-Graph ReadGraph(Reader& r, const Json& v, int depth);
+Graph ReadGraph(JsonReader& r, const Json& v, int depth);
 
 Argument OfKind(Kind kind, std::string text = "") {
   Argument a;
@@ -246,29 +96,29 @@ Argument OfInt(Kind kind, int64_t value) {
   return a;
 }
 
-Argument ReadName(Reader& r, const Json& v, Element element) {
+Argument ReadName(JsonReader& r, const Json& v, Element element) {
   Argument a = OfKind(Kind::kName, r.String(v));
   a.element = element;
   return a;
 }
 
-Argument ReadTensorArgument(Reader& r, const Json& v) {
+Argument ReadTensorArgument(JsonReader& r, const Json& v) {
   return ReadName(r, r.Need(v, "name"), Element::kTensor);
 }
 
-Argument ReadInt(Reader& r, const Json& v) { return OfInt(Kind::kInt, r.Int(v)); }
+Argument ReadInt(JsonReader& r, const Json& v) { return OfInt(Kind::kInt, r.Int(v)); }
 
-Argument ReadFloat(Reader& r, const Json& v) {
+Argument ReadFloat(JsonReader& r, const Json& v) {
   Argument a = OfKind(Kind::kFloat);
   a.real = r.Float(v);
   return a;
 }
 
-Argument ReadBool(Reader& r, const Json& v) { return OfInt(Kind::kBool, r.Bool(v) ? 1 : 0); }
-Argument ReadString(Reader& r, const Json& v) { return OfKind(Kind::kString, r.String(v)); }
+Argument ReadBool(JsonReader& r, const Json& v) { return OfInt(Kind::kBool, r.Bool(v) ? 1 : 0); }
+Argument ReadString(JsonReader& r, const Json& v) { return OfKind(Kind::kString, r.String(v)); }
 
 // {as_name: "s"} or {as_int: 3} and the like.
-Argument ReadSymArgument(Reader& r, const Json& v, Element element) {
+Argument ReadSymArgument(JsonReader& r, const Json& v, Element element) {
   const auto [tag, value] = r.Union(v);
   if (value == nullptr) return {};
   if (tag == "as_name") return ReadName(r, *value, element);
@@ -279,11 +129,15 @@ Argument ReadSymArgument(Reader& r, const Json& v, Element element) {
              absl::StrFormat("the tag '%s' of a symbolic argument is not known", tag));
   return {};
 }
-Argument ReadSymInt1(Reader& r, const Json& v) { return ReadSymArgument(r, v, Element::kInt); }
-Argument ReadSymFloat1(Reader& r, const Json& v) { return ReadSymArgument(r, v, Element::kFloat); }
-Argument ReadSymBool1(Reader& r, const Json& v) { return ReadSymArgument(r, v, Element::kBool); }
+Argument ReadSymInt1(JsonReader& r, const Json& v) { return ReadSymArgument(r, v, Element::kInt); }
+Argument ReadSymFloat1(JsonReader& r, const Json& v) {
+  return ReadSymArgument(r, v, Element::kFloat);
+}
+Argument ReadSymBool1(JsonReader& r, const Json& v) {
+  return ReadSymArgument(r, v, Element::kBool);
+}
 
-Argument ReadOptionalTensor(Reader& r, const Json& v) {
+Argument ReadOptionalTensor(JsonReader& r, const Json& v) {
   const auto [tag, value] = r.Union(v);
   if (value == nullptr || tag == "as_none") return {};
   if (tag == "as_tensor") return ReadTensorArgument(r, *value);
@@ -293,22 +147,24 @@ Argument ReadOptionalTensor(Reader& r, const Json& v) {
 }
 
 template <typename ReadItem>
-Argument ReadList(Reader& r, const Json& v, Element element, ReadItem read) {
+Argument ReadList(JsonReader& r, const Json& v, Element element, ReadItem read) {
   Argument list = OfKind(Kind::kList);
   list.element = element;
   r.ForEach(v, [&](const Json& item) { list.items.push_back(read(r, item)); });
   return list;
 }
 
-Argument ReadTensorList(Reader& r, const Json& v) {
+Argument ReadTensorList(JsonReader& r, const Json& v) {
   return ReadList(r, v, Element::kTensor, ReadTensorArgument);
 }
-Argument ReadIntList(Reader& r, const Json& v) { return ReadList(r, v, Element::kInt, ReadInt); }
-Argument ReadFloatList(Reader& r, const Json& v) {
+Argument ReadIntList(JsonReader& r, const Json& v) {
+  return ReadList(r, v, Element::kInt, ReadInt);
+}
+Argument ReadFloatList(JsonReader& r, const Json& v) {
   return ReadList(r, v, Element::kFloat, ReadFloat);
 }
 
-Argument ReadMemoryFormat(Reader& r, const Json& v) {
+Argument ReadMemoryFormat(JsonReader& r, const Json& v) {
   // contiguous, channels_last, channels_last_3d, preserve in c10's numbers.
   constexpr int64_t kNumbers[] = {-1, 0, 2, 3, 1};
   const int64_t number = r.Int(v);
@@ -316,28 +172,28 @@ Argument ReadMemoryFormat(Reader& r, const Json& v) {
   return OfInt(Kind::kMemoryFormat, r.ok() ? kNumbers[number] : -1);
 }
 
-Argument ReadLayout(Reader& r, const Json& v) {
+Argument ReadLayout(JsonReader& r, const Json& v) {
   return OfInt(Kind::kLayout, r.Int(v) == 7 ? 0 : -1);
 }
 
-Argument ReadDevice(Reader& r, const Json& v) {
+Argument ReadDevice(JsonReader& r, const Json& v) {
   std::string device = r.String(r.Need(v, "type"));
   if (const Json* index = r.Find(v, "index")) device += absl::StrFormat(":%d", r.Int(*index));
   return OfKind(Kind::kDevice, std::move(device));
 }
 
-Argument ReadComplex(Reader& r, const Json& v) {
+Argument ReadComplex(JsonReader& r, const Json& v) {
   Argument a = OfKind(Kind::kComplex);
   a.real = r.Float(r.Need(v, "real"));
   a.imaginary = r.Float(r.Need(v, "imag"));
   return a;
 }
 
-Argument ReadCustomObject(Reader& r, const Json& v) {
+Argument ReadCustomObject(JsonReader& r, const Json& v) {
   return OfKind(Kind::kCustomObject, r.String(r.Need(v, "name")));
 }
 
-Argument ReadGraphArgument(Reader& r, const Json& v, int depth) {
+Argument ReadGraphArgument(JsonReader& r, const Json& v, int depth) {
   Argument a = OfKind(Kind::kGraph, r.String(r.Need(v, "name")));
   if (depth >= kMaxDepth) {
     r.FailWith(absl::StatusCode::kResourceExhausted,
@@ -349,14 +205,14 @@ Argument ReadGraphArgument(Reader& r, const Json& v, int depth) {
   return a;
 }
 
-Argument ReadArgument(Reader& r, const Json& v, int depth) {
-  using Read = Argument (*)(Reader&, const Json&);
+Argument ReadArgument(JsonReader& r, const Json& v, int depth) {
+  using Read = Argument (*)(JsonReader&, const Json&);
   struct Tag {
     const char* name;
     Read read;
   };
   static constexpr Tag kTags[] = {
-      {"as_none", [](Reader&, const Json&) { return Argument(); }},
+      {"as_none", [](JsonReader&, const Json&) { return Argument(); }},
       {"as_tensor", ReadTensorArgument},
       {"as_tensors", ReadTensorList},
       {"as_int", ReadInt},
@@ -365,12 +221,12 @@ Argument ReadArgument(Reader& r, const Json& v, int depth) {
       {"as_floats", ReadFloatList},
       {"as_string", ReadString},
       {"as_strings",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kString, ReadString); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kString, ReadString); }},
       {"as_sym_int", ReadSymInt1},
       {"as_sym_ints",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kInt, ReadSymInt1); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kInt, ReadSymInt1); }},
       {"as_scalar_type",
-       [](Reader& r, const Json& v) {
+       [](JsonReader& r, const Json& v) {
          return OfInt(Kind::kScalarType, static_cast<int64_t>(ReadScalarType(r, v)));
        }},
       {"as_memory_format", ReadMemoryFormat},
@@ -378,32 +234,32 @@ Argument ReadArgument(Reader& r, const Json& v, int depth) {
       {"as_device", ReadDevice},
       {"as_bool", ReadBool},
       {"as_bools",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kBool, ReadBool); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kBool, ReadBool); }},
       {"as_sym_bool", ReadSymBool1},
       {"as_sym_bools",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kBool, ReadSymBool1); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kBool, ReadSymBool1); }},
       {"as_optional_tensors",
-       [](Reader& r, const Json& v) {
+       [](JsonReader& r, const Json& v) {
          return ReadList(r, v, Element::kTensor, ReadOptionalTensor);
        }},
       {"as_custom_obj", ReadCustomObject},
       {"as_operator",
-       [](Reader& r, const Json& v) { return OfKind(Kind::kOperator, r.String(v)); }},
+       [](JsonReader& r, const Json& v) { return OfKind(Kind::kOperator, r.String(v)); }},
       {"as_sym_float", ReadSymFloat1},
       {"as_sym_floats",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kFloat, ReadSymFloat1); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kFloat, ReadSymFloat1); }},
       {"as_optional_tensor", ReadOptionalTensor},
       {"as_complex", ReadComplex},
       {"as_nested_tensors",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadTensorList); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadTensorList); }},
       {"as_int_lists",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadIntList); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadIntList); }},
       {"as_float_lists",
-       [](Reader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadFloatList); }},
+       [](JsonReader& r, const Json& v) { return ReadList(r, v, Element::kList, ReadFloatList); }},
   };
   const auto [name, value] = r.Union(v);
   if (value == nullptr) return {};
-  const Reader::At at(r, name);
+  const JsonReader::At at(r, name);
   for (const Tag& tag : kTags) {
     if (name == tag.name) return tag.read(r, *value);
   }
@@ -427,12 +283,12 @@ Argument ReadArgument(Reader& r, const Json& v, int depth) {
   return {};
 }
 
-Node ReadNode(Reader& r, const Json& v, int depth) {
+Node ReadNode(JsonReader& r, const Json& v, int depth) {
   Node node;
   node.target = r.String(r.Need(v, "target"));
   if (const Json* name = r.Find(v, "name")) node.name = r.String(*name);
   {
-    const Reader::At at(r, "inputs");
+    const JsonReader::At at(r, "inputs");
     r.ForEach(r.Need(v, "inputs"), [&](const Json& input) {
       NamedArgument a;
       a.name = r.String(r.Need(input, "name"));
@@ -444,7 +300,7 @@ Node ReadNode(Reader& r, const Json& v, int depth) {
       node.inputs.push_back(std::move(a));
     });
   }
-  const Reader::At at(r, "outputs");
+  const JsonReader::At at(r, "outputs");
   r.ForEach(r.Need(v, "outputs"),
             [&](const Json& o) { node.outputs.push_back(ReadArgument(r, o, depth)); });
   if (const Json* metadata = r.Find(v, "metadata"); metadata != nullptr) {
@@ -456,21 +312,21 @@ Node ReadNode(Reader& r, const Json& v, int depth) {
   return node;
 }
 
-Graph ReadGraph(Reader& r, const Json& v, int depth) {
+Graph ReadGraph(JsonReader& r, const Json& v, int depth) {
   Graph graph;
-  const Reader::At at(r, "graph");
+  const JsonReader::At at(r, "graph");
   const auto arguments = [&](const char* field, std::vector<Argument>* to) {
-    const Reader::At at_field(r, field);
+    const JsonReader::At at_field(r, field);
     r.ForEach(r.Need(v, field), [&](const Json& a) { to->push_back(ReadArgument(r, a, depth)); });
   };
   arguments("inputs", &graph.inputs);
   arguments("outputs", &graph.outputs);
   {
-    const Reader::At at_nodes(r, "nodes");
+    const JsonReader::At at_nodes(r, "nodes");
     r.ForEach(r.Need(v, "nodes"),
               [&](const Json& n) { graph.nodes.push_back(ReadNode(r, n, depth)); });
   }
-  const Reader::At at_values(r, "values");
+  const JsonReader::At at_values(r, "values");
   r.ForEachPair(r.Need(v, "tensor_values"), [&](const std::string& name, const Json& meta) {
     graph.tensor_values[name] = ReadTensorMeta(r, meta);
   });
@@ -485,11 +341,11 @@ Graph ReadGraph(Reader& r, const Json& v, int depth) {
   return graph;
 }
 
-InputSpec ReadInputSpec(Reader& r, const Json& v) {
+InputSpec ReadInputSpec(JsonReader& r, const Json& v) {
   InputSpec spec;
   const auto [tag, value] = r.Union(v);
   if (value == nullptr) return spec;
-  const Reader::At at(r, tag);
+  const JsonReader::At at(r, tag);
   const auto tensor = [&](InputSpec::Kind kind, const char* name_field) {
     spec.kind = kind;
     spec.arg = ReadTensorArgument(r, r.Need(*value, "arg"));
@@ -525,7 +381,7 @@ InputSpec ReadInputSpec(Reader& r, const Json& v) {
   return spec;
 }
 
-OutputSpec ReadOutputSpec(Reader& r, const Json& v) {
+OutputSpec ReadOutputSpec(JsonReader& r, const Json& v) {
   struct Tag {
     const char* name;
     OutputSpec::Kind kind;
@@ -545,7 +401,7 @@ OutputSpec ReadOutputSpec(Reader& r, const Json& v) {
   OutputSpec spec;
   const auto [name, value] = r.Union(v);
   if (value == nullptr) return spec;
-  const Reader::At at(r, name);
+  const JsonReader::At at(r, name);
   for (const Tag& tag : kTags) {
     if (name != tag.name) continue;
     spec.kind = tag.kind;
@@ -560,7 +416,7 @@ OutputSpec ReadOutputSpec(Reader& r, const Json& v) {
 }
 
 // Infinite bounds are null, infinities, or numbers near the ends of 64 bits.
-std::optional<int64_t> ReadBound(Reader& r, const Json* v) {
+std::optional<int64_t> ReadBound(JsonReader& r, const Json* v) {
   constexpr int64_t kInfinite = int64_t{1} << 61;
   if (v == nullptr || v->is_string()) return std::nullopt;
   if (v->is_number_float() || v->is_number_unsigned()) {
@@ -573,15 +429,15 @@ std::optional<int64_t> ReadBound(Reader& r, const Json* v) {
   return value;
 }
 
-void ReadSignature(Reader& r, const Json& module, Program* program) {
+void ReadSignature(JsonReader& r, const Json& module, Program* program) {
   const Json& signature = r.Need(module, "signature");
   if (!r.ok()) return;
   {
-    const Reader::At at(r, "input_specs");
+    const JsonReader::At at(r, "input_specs");
     r.ForEach(r.Need(signature, "input_specs"),
               [&](const Json& s) { program->input_specs.push_back(ReadInputSpec(r, s)); });
   }
-  const Reader::At at(r, "output_specs");
+  const JsonReader::At at(r, "output_specs");
   r.ForEach(r.Need(signature, "output_specs"),
             [&](const Json& s) { program->output_specs.push_back(ReadOutputSpec(r, s)); });
   if (r.ok() && program->input_specs.size() != program->graph.inputs.size()) {
@@ -590,7 +446,7 @@ void ReadSignature(Reader& r, const Json& module, Program* program) {
   }
 }
 
-void ReadVersion(Reader& r, const Json& root, Program* program) {
+void ReadVersion(JsonReader& r, const Json& root, Program* program) {
   if (const Json* version = r.Find(root, "torch_version")) {
     program->torch_version = r.String(*version);
   }
@@ -609,7 +465,7 @@ void ReadVersion(Reader& r, const Json& root, Program* program) {
                                                            : "an older PyTorch, or update Floe"));
 }
 
-void ReadProgram(Reader& r, const Json& root, Program* program) {
+void ReadProgram(JsonReader& r, const Json& root, Program* program) {
   ReadVersion(r, root, program);
   if (!r.ok()) return;
   const Json& module = r.Need(root, "graph_module");
@@ -639,23 +495,11 @@ void ReadProgram(Reader& r, const Json& root, Program* program) {
   }
 }
 
-absl::StatusOr<Json> ParseJson(std::string_view text) {
-  if (text.size() > kMaxJson) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("the JSON has %d bytes, over the limit of %d", text.size(), kMaxJson));
-  }
-  Json root = Json::parse(QuoteBareWords(text), nullptr, /*allow_exceptions=*/false);
-  if (root.is_discarded()) {
-    return absl::InvalidArgumentError("this is no JSON, or it is damaged or was cut off");
-  }
-  return root;
-}
-
 }  // namespace
 
 absl::StatusOr<Program> ParseProgram(std::string_view json) {
   FLOE_TRY_ASSIGN(const Json root, ParseJson(json));
-  Reader r;
+  JsonReader r;
   Program program;
   ReadProgram(r, root, &program);
   if (!r.ok()) return r.status();
@@ -664,7 +508,7 @@ absl::StatusOr<Program> ParseProgram(std::string_view json) {
 
 absl::StatusOr<std::map<std::string, PayloadMeta>> ParsePayloadConfig(std::string_view json) {
   FLOE_TRY_ASSIGN(const Json root, ParseJson(json));
-  Reader r;
+  JsonReader r;
   std::map<std::string, PayloadMeta> config;
   const Json& entries = r.Need(root, "config");
   if (!r.ok()) return r.status();
