@@ -33,8 +33,8 @@ enum class ScatterReduction : uint8_t { kNone, kAdd, kMul, kMax, kMin };
 struct OpInfoRow {
   const char* name;
   int16_t min_inputs;
-  int16_t max_inputs;  // -1: any number.
-  int16_t max_outputs;  // -1: any number.
+  int16_t max_inputs;    // -1: any number.
+  int16_t max_outputs;   // -1: any number.
   const char* attrs;     // "axis:int keepdims:int"
   const char* operands;  // "x w b?"
 };
@@ -44,8 +44,6 @@ constexpr bool IsControlOp(OpId op) {
   return op == OpId::kIf || op == OpId::kLoop || op == OpId::kCheck;
 }
 
-// Name of an OpId from a file; "?" if there is no such op.
-const char* OpName(uint16_t op);
 // The row of `op`, which must be a valid id.
 const OpInfoRow& OpRow(OpId op);
 // The op of that name, or OpId::kCount.

@@ -75,8 +75,8 @@ struct ValueDef {
 };
 
 struct Instruction {
-  uint32_t kernel = 0;  // A family of backends/kernels.def.
-  uint16_t op = 0;      // The OpId that it came from, for messages.
+  uint32_t op = 0;      // A string: the op that it came from, for messages.
+  uint16_t kernel = 0;  // A family of backends/kernels.def.
   uint16_t input_count = 0;
   uint16_t output_count = 0;
   uint16_t block_count = 0;

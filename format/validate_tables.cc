@@ -1,7 +1,6 @@
 // Every index and range of the metadata, before anything follows one.
 
 #include "format/checked.h"
-#include "format/ops.h"
 #include "format/sort.h"
 #include "format/validate.h"
 
@@ -99,8 +98,7 @@ bool CheckInstruction(Context* c, const Instruction& i) {
   if (!InTable(i.first_block, i.block_count, p.blocks.size())) {
     return c->Bad(Rule::kBlockStructure, static_cast<int64_t>(p.blocks.size()), i.first_block);
   }
-  if (!c->CheckRange(i.op, 1, static_cast<uint64_t>(OpId::kCount))) return false;
-  if (!CheckString(c, i.name)) return false;
+  if (!CheckString(c, i.op) || !CheckString(c, i.name)) return false;
   if (i.kernel == kKernelCheck && i.attr_count == 1 && !CheckString(c, p.attrs[i.first_attr])) {
     return false;
   }

@@ -2,7 +2,6 @@
 
 #include <cstring>
 
-#include "format/ops.h"
 #include "runtime/text.h"
 
 namespace floe::runtime {
@@ -93,7 +92,7 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
   const ProgramView& p = *scene.program;
   if (s.instruction < p.instructions.size()) {
     const Instruction& ins = p.instructions[s.instruction];
-    CopyText(OpName(ins.op), error->op);
+    CopyText(p.String(ins.op), error->op);
     CopyText(p.String(ins.name), error->node);
     if (IsInstructionRule(s.rule)) DescribeOperands(p, ins, scene.symbols, &detail);
     if (s.rule == Rule::kRunCheck)

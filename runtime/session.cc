@@ -3,7 +3,6 @@
 #include <cstring>
 #include <new>
 
-#include "format/ops.h"
 #include "runtime/text.h"
 
 namespace floe::runtime {
@@ -273,7 +272,7 @@ bool Session::TakeProfile(uint32_t method, floe_profile_entry* entries, size_t c
     entry.end_ns = event.end_ns;
     entry.flops = report.flops;
     entry.bytes = report.bytes;
-    CopyText(OpName(ins.op), entry.op);
+    CopyText(view.String(ins.op), entry.op);
     CopyText(report.variant, entry.variant);
     CopyText(view.String(ins.name), entry.node);
   }

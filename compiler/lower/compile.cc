@@ -39,9 +39,9 @@ void FillReport(const LoweredProgram& program, CompileReport* report) {
   for (const Explanation& e : program.explanations) {
     const Instruction& i = view.instructions[e.instruction];
     const KernelRow* row = FindKernel(i.kernel);
-    const std::string line = absl::StrFormat(
-        "%4d  %-16s %-16s %s  %s", e.instruction, row == nullptr ? "?" : row->name,
-        OpRow(static_cast<OpId>(i.op)).name, std::string(view.String(i.name)), e.text);
+    const std::string line =
+        absl::StrFormat("%4d  %-16s %-16s %s  %s", e.instruction, row == nullptr ? "?" : row->name,
+                        std::string(view.String(i.op)), std::string(view.String(i.name)), e.text);
     report->kernels.push_back(line);
     if (i.kernel == static_cast<uint32_t>(KernelId::kGeneric)) report->fallbacks.push_back(line);
   }

@@ -156,8 +156,8 @@ ValueId LoweredProgram::Root(ValueId id) const {
 
 void LoweredProgram::AddInstruction(const InstructionSpec& spec) {
   Instruction i;
-  i.kernel = spec.kernel;
-  i.op = static_cast<uint16_t>(spec.op);
+  i.op = String(OpRow(spec.op).name);
+  i.kernel = static_cast<uint16_t>(spec.kernel);
   i.input_count = static_cast<uint16_t>(spec.inputs.size());
   i.output_count = static_cast<uint16_t>(spec.outputs.size());
   i.first_operand = static_cast<uint32_t>(operands_.size());

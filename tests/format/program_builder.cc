@@ -179,7 +179,7 @@ void ProgramBuilder::AddInstruction(KernelId kernel, const Values& inputs, const
                                     const std::vector<int64_t>& attrs,
                                     const std::vector<PwInstr>& code, std::string_view name) {
   Code c;
-  c.instruction.kernel = static_cast<uint32_t>(kernel);
+  c.instruction.kernel = static_cast<uint16_t>(kernel);
   c.instruction.input_count = static_cast<uint16_t>(inputs.size());
   c.instruction.output_count = static_cast<uint16_t>(outputs.size());
   c.instruction.name = String(name);

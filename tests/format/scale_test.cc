@@ -33,7 +33,7 @@ ProgramData Chain(uint32_t n) {
   for (uint32_t i = 0; i < n; ++i) {
     const uint32_t out = i + 1 == n ? y : add(Storage::kArena, i % 5);
     Instruction ins;
-    ins.kernel = static_cast<uint32_t>(KernelId::kPointwise);
+    ins.kernel = static_cast<uint16_t>(KernelId::kPointwise);
     ins.input_count = 2;
     ins.output_count = 1;
     ins.first_operand = static_cast<uint32_t>(d.operands.size());

@@ -135,7 +135,7 @@ std::vector<ProgramCase> TableCases() {
              Ins(d, "pair").attr_count = 999),
         CASE("code_outside", kTableRange, Ins(d, "twice").first_code = kFar),
         CASE("code_many", kInstructionCode, d->code.resize(100); Ins(d, "twice").code_count = 65),
-        CASE("op_unknown", kTableRange, d->instructions[0].op = 0xffff),
+        CASE("op_name", kStringRange, d->instructions[0].op = 0xffff),
         CASE("block_instructions", kTableRange, d->blocks[0].instruction_count += 100),
         CASE("block_params", kTableRange, d->blocks[0].first_param = kFar),
         CASE("block_results", kTableRange, d->blocks[0].result_count = kFar),

@@ -9,7 +9,6 @@
 #include "absl/strings/str_format.h"
 #include "backends/kernel.h"
 #include "backends/registry.h"
-#include "format/ops.h"
 #include "tools/cli/files.h"
 #include "tools/floe/verbs.h"
 
@@ -158,9 +157,7 @@ std::string InspectText(const LoadedProgram& loaded) {
   for (size_t n = 0; n < p.instructions.size(); ++n) {
     const Instruction& i = p.instructions[n];
     t += absl::StrFormat("%5d %s", n, KernelName(i.kernel));
-    if (i.op < static_cast<uint16_t>(OpId::kCount)) {
-      t += absl::StrFormat(" (%s)", OpRow(static_cast<OpId>(i.op)).name);
-    }
+    if (!p.String(i.op).empty()) t += absl::StrFormat(" (%s)", std::string(p.String(i.op)));
     t += absl::StrFormat(" '%s'\n", Escaped(p.String(i.name)));
     for (const uint32_t v : p.Inputs(i)) {
       t += v == kNoIndex ? "        <- -\n"
@@ -236,9 +233,7 @@ std::string InspectJson(const LoadedProgram& loaded) {
   for (const Instruction& i : p.instructions) {
     Json r;
     r["kernel"] = KernelName(i.kernel);
-    if (i.op < static_cast<uint16_t>(OpId::kCount)) {
-      r["op"] = OpRow(static_cast<OpId>(i.op)).name;
-    }
+    if (!p.String(i.op).empty()) r["op"] = std::string(p.String(i.op));
     r["node"] = std::string(p.String(i.name));
     const auto ids = [](std::span<const uint32_t> operands) {
       Json list = Json::array();
