@@ -58,7 +58,8 @@ inline constexpr uint32_t kMaxSections = 64;
 // ProgramView::sections excludes them.
 constexpr bool HasSlack(uint32_t kind) {
   return kind == static_cast<uint32_t>(SectionKind::kConstants) ||
-         kind == static_cast<uint32_t>(SectionKind::kPackedWeights);
+         kind == static_cast<uint32_t>(SectionKind::kPackedWeights) ||
+         kind == static_cast<uint32_t>(SectionKind::kAlternatives);
 }
 
 // FlatBuffers' verifier only asserts its 31-bit limit, so both sides check this one first.

@@ -46,11 +46,11 @@ struct DimExpr {
 };
 
 enum class Storage : uint8_t {
-  kNone = 0,      // Never stored (a method's absent value); not used today.
+  kNone = 0,      // Never stored: a constant of a section that the file does not have.
   kInput = 1,     // A method input: the caller's buffer.
   kOutput = 2,    // A method output: the caller's buffer. Written by exactly one instruction.
   kArena = 3,     // link = slot: arena_offsets[bucket.first_offset + slot].
-  kConstant = 4,  // [offset, offset + bytes) of section kConstants or kPackedWeights (link = kind).
+  kConstant = 4,  // [offset, offset + bytes) of the section whose kind is link.
   kIndex = 5,     // Like kConstant, in section kIndices, copied out of the mapping and checked.
   kState = 6,     // link = state index; lives in the Session, outside the arena.
   kAlias = 7,     // link = value whose storage this one shares (dense, equal bytes); no chains.
@@ -151,8 +151,11 @@ enum class SectionKind : uint32_t {
   kIndices = 4,
   kGoldens = 5,   // Optional.
   kDebugMap = 6,  // Optional: JSON text, instruction -> user's node, source file and line.
+  // Optional: constants in packed layouts that some kernels prefer to those in kPackedWeights,
+  // which are there too. In a file without the section they are absent operands.
+  kAlternatives = 7,
 };
-inline constexpr uint32_t kSectionKinds = 7;  // Kinds are below this; unknown ones are ignored.
+inline constexpr uint32_t kSectionKinds = 8;  // Kinds are below this; unknown ones are ignored.
 
 struct ProgramView {
   std::string_view producer;

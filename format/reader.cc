@@ -96,6 +96,7 @@ class Reader : public ErrorSink {
   }
   bool TakeMetadata(const uint8_t* metadata, ProgramView* view);
   void PointSections(ProgramView* view) const;
+  void ForgetAlternatives(const ProgramView& view) const;
   bool CheckPayload() {
     for (uint32_t i = 0; i < header_.section_count; ++i) {
       if (!CheckSum(table_[i], file_ + table_[i].offset)) return false;
@@ -245,6 +246,27 @@ bool Reader::TakeMetadata(const uint8_t* metadata, ProgramView* view) {
   return true;
 }
 
+// Without the section its constants are never stored, and operands that name them are absent. The
+// tables lie in our own copy of the metadata.
+void Reader::ForgetAlternatives(const ProgramView& view) const {
+  constexpr auto kKind = static_cast<uint32_t>(SectionKind::kAlternatives);
+  if (known_[kKind] != nullptr) return;
+  for (const ValueDef& v : view.values) {
+    if (v.storage != static_cast<uint8_t>(Storage::kConstant) || v.link != kKind) continue;
+    auto& value = const_cast<ValueDef&>(v);
+    value.storage = static_cast<uint8_t>(Storage::kNone);
+    value.link = 0;
+    value.offset = value.bytes = 0;
+  }
+  for (const uint32_t& operand : view.operands) {
+    if (operand >= view.values.size() ||
+        view.values[operand].storage != static_cast<uint8_t>(Storage::kNone)) {
+      continue;
+    }
+    const_cast<uint32_t&>(operand) = kNoIndex;
+  }
+}
+
 void Reader::PointSections(ProgramView* view) const {
   for (uint32_t kind = static_cast<uint32_t>(SectionKind::kMetadata) + 1; kind < kSectionKinds;
        ++kind) {
@@ -302,6 +324,7 @@ Status Program::Read(const void* file, size_t bytes, const ReadOptions& options,
       return reader.error();
     }
     reader.PointSections(&view);
+    reader.ForgetAlternatives(view);
     view.sections[static_cast<uint32_t>(SectionKind::kIndices)] = {indices, index_bytes};
     std::memset(indices + index_bytes, 0, kReadSlack);
     FLOE_RETURN_IF_ERROR(ValidateProgram(view, options.limits, footprints, allocator));

@@ -47,6 +47,9 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
       min_rank = 3;
       max_rank = 5;
       break;
+    case LayoutId::kWinogradPanels16:
+      min_rank = max_rank = 4;
+      break;
     case LayoutId::kGemmPanels16:
     case LayoutId::kLstmGates16:
       min_rank = max_rank = 2;
@@ -63,6 +66,10 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
     return bad(1, t.groups);
   }
   if (t.layout == LayoutId::kDepthwiseTaps16 && t.dims[1] != 1) return bad(1, t.dims[1], 1);
+  if (t.layout == LayoutId::kWinogradPanels16 &&
+      ((t.dims[2] != 4 && t.dims[2] != 6) || t.dims[3] != t.dims[2])) {
+    return bad(t.dims[2], t.dims[3], 3);
+  }
   if (t.layout == LayoutId::kLstmGates16) {
     int64_t columns;
     if (!CheckedMul(t.dims[0], 4, &columns) || t.dims[1] != columns) {
@@ -103,6 +110,11 @@ bool StoredElements(const TensorInfo& t, Product* product) {
     case LayoutId::kConvPanels16:
       if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels)) return false;
       product->Times(t.groups);
+      product->Times(panels);
+      for (int a = 1; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kWinogradPanels16:
+      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
       product->Times(panels);
       for (int a = 1; a < t.rank; ++a) product->Times(t.dims[a]);
       return product->ok();

@@ -83,6 +83,11 @@ int64_t ElementOffset(const TensorInfo& t, const int64_t* index) {
       for (int a = 2; a < t.rank; ++a) tap = tap * t.dims[a] + index[a];
       return tap * RoundUp(t.dims[0], kPanel) + index[0];
     }
+    case LayoutId::kWinogradPanels16: {
+      const int64_t matrix = index[2] * t.dims[3] + index[3];
+      const int64_t panel = matrix * CeilDiv(t.dims[0], kPanel) + index[0] / kPanel;
+      return (panel * t.dims[1] + index[1]) * kPanel + index[0] % kPanel;
+    }
     case LayoutId::kLstmGates16: {
       const int64_t hidden = t.dims[0];
       const int64_t gate = index[1] / hidden;

@@ -53,7 +53,8 @@ bool CheckConstant(Context* c, uint32_t index, int64_t bytes) {
     if (!IsDense(v)) return c->Bad(Rule::kValueLayout, 0, v.layout);
     kind = indices;
   } else if (kind != static_cast<uint32_t>(SectionKind::kConstants) &&
-             kind != static_cast<uint32_t>(SectionKind::kPackedWeights)) {
+             kind != static_cast<uint32_t>(SectionKind::kPackedWeights) &&
+             kind != static_cast<uint32_t>(SectionKind::kAlternatives)) {
     return c->Bad(Rule::kValueStorage, static_cast<uint32_t>(SectionKind::kConstants), v.link);
   }
   if (!IsFixed(p, index) || v.bytes != static_cast<uint64_t>(bytes)) {
@@ -110,7 +111,7 @@ bool CheckStorage(Context* c, uint32_t index, int64_t bytes) {
   const Storage storage = StorageOf(v);
   const bool constant = storage == Storage::kConstant || storage == Storage::kIndex;
   // Packed layouts are the compiler's; nothing writes them at run time.
-  if (storage != Storage::kConstant && !IsActivationLayout(v.layout)) {
+  if (storage != Storage::kConstant && storage != Storage::kNone && !IsActivationLayout(v.layout)) {
     return c->Bad(Rule::kValueLayout, 0, v.layout);
   }
   if (!constant && v.bytes != 0) {
@@ -139,8 +140,8 @@ bool CheckStorage(Context* c, uint32_t index, int64_t bytes) {
     case Storage::kDims:
       if (v.link != 0) return c->Bad(Rule::kValueStorage, 0, v.link);
       return CheckDimsContent(c, index);
-    case Storage::kNone:
-      break;
+    case Storage::kNone:  // No instruction can read it.
+      return v.link == 0 || c->Bad(Rule::kValueStorage, 0, v.link);
   }
   return c->Bad(Rule::kValueStorage, 0, v.storage);
 }

@@ -101,7 +101,8 @@ SectionEntry EntryOf(uint32_t kind, const Piece& piece, uint64_t offset) {
   checksum.Update(piece.data.data(), piece.data.size());
   checksum.Update(kZeros, piece.slack);
   const bool optional = kind == static_cast<uint32_t>(SectionKind::kGoldens) ||
-                        kind == static_cast<uint32_t>(SectionKind::kDebugMap);
+                        kind == static_cast<uint32_t>(SectionKind::kDebugMap) ||
+                        kind == static_cast<uint32_t>(SectionKind::kAlternatives);
   return {kind, optional ? 0 : kSectionRequired, offset, piece.data.size() + piece.slack,
           checksum.Digest()};
 }

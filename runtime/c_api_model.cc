@@ -96,8 +96,10 @@ floe_status floe_model_get_info(const floe_model* model, floe_model_info* info) 
   full.instructions = static_cast<uint32_t>(p.instructions.size());
   full.values = static_cast<uint32_t>(p.values.size());
   full.file_bytes = m.file_bytes();
-  full.constant_bytes = p.sections[static_cast<size_t>(floe::SectionKind::kConstants)].size() +
-                        p.sections[static_cast<size_t>(floe::SectionKind::kPackedWeights)].size();
+  for (const auto kind : {floe::SectionKind::kConstants, floe::SectionKind::kPackedWeights,
+                          floe::SectionKind::kAlternatives}) {
+    full.constant_bytes += p.sections[static_cast<size_t>(kind)].size();
+  }
   full.resident_bytes = m.resident_bytes();
   CopyText(m.kernels().backend, full.backend);
   CopyText(m.kernels().isa, full.isa);

@@ -56,7 +56,8 @@ uint64_t Model::resident_bytes() const {
 
 void Model::Prefault() {
   if (prefaulted_.exchange(true, std::memory_order_relaxed)) return;
-  for (SectionKind kind : {SectionKind::kConstants, SectionKind::kPackedWeights}) {
+  for (SectionKind kind :
+       {SectionKind::kConstants, SectionKind::kPackedWeights, SectionKind::kAlternatives}) {
     const auto section = view().sections[static_cast<size_t>(kind)];
     PrefaultMemory(section.data(), section.size(), /*write=*/false);
   }

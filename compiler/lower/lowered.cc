@@ -101,7 +101,9 @@ ValueId LoweredProgram::AddConstant(std::string_view name, const ir::Tensor& ten
 
 ValueId LoweredProgram::AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
                                   const std::vector<int64_t>& dims, int groups, bool transposed) {
-  const auto section = static_cast<uint32_t>(SectionKind::kPackedWeights);
+  const auto section =
+      static_cast<uint32_t>(layout == LayoutId::kWinogradPanels16 ? SectionKind::kAlternatives
+                                                                  : SectionKind::kPackedWeights);
   ValueId& id =
       constants_[{tensor.data(), dims, section, tensor.dtype(), layout, groups, transposed}];
   if (id != 0) return id - 1;
@@ -272,7 +274,8 @@ void LoweredProgram::LayOutConstants() {
     const uint64_t offset = state ? states_[c.state].init_offset : v.offset;
     const uint64_t bytes = state ? states_[c.state].init_bytes : v.bytes;
     uint8_t* to = sections_[section].data() + offset;
-    if (section == static_cast<uint32_t>(SectionKind::kPackedWeights)) {
+    if (section == static_cast<uint32_t>(SectionKind::kPackedWeights) ||
+        section == static_cast<uint32_t>(SectionKind::kAlternatives)) {
       PackWeights(InfoAt(c.value, no_symbols), c.source.as<float>(), c.transposed,
                   reinterpret_cast<float*>(to));
     } else if (bytes > 0) {

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "backends/families/winograd.h"
 #include "format/checked.h"
 
 namespace floe::lower {
@@ -53,6 +54,21 @@ void PackConv(const TensorInfo& info, const float* source, float* packed) {
   }
 }
 
+// [O,I,3,3] into [t*t][ceil(O/16)][I][16]: each filter g as G g G^T, rounded once.
+void PackWinograd(const TensorInfo& info, const float* source, float* packed) {
+  const int t = static_cast<int>(info.dims[2]);
+  const int64_t outputs = info.dims[0], inputs = info.dims[1];
+  const int64_t matrix = RoundUp(outputs, kPanel) * inputs;  // Elements of one.
+  for (int64_t o = 0; o < RoundUp(outputs, kPanel); ++o) {
+    for (int64_t i = 0; i < inputs; ++i) {
+      double u[winograd::kMaxTile * winograd::kMaxTile] = {};
+      if (o < outputs) winograd::TransformFilter(t, source + (o * inputs + i) * 9, u);
+      float* to = packed + (o / kPanel * inputs + i) * kPanel + o % kPanel;
+      for (int at = 0; at < t * t; ++at) to[at * matrix] = static_cast<float>(u[at]);
+    }
+  }
+}
+
 // [C,1,taps] into [taps][roundup(C,16)].
 void PackDepthwise(const TensorInfo& info, const float* source, float* packed) {
   const int64_t channels = info.dims[0];
@@ -89,6 +105,8 @@ void PackLstm(int64_t hidden, const float* source, bool transposed, float* packe
 
 void PackWeights(const TensorInfo& info, const float* source, bool transposed, float* packed) {
   switch (info.layout) {
+    case LayoutId::kWinogradPanels16:
+      return PackWinograd(info, source, packed);
     case LayoutId::kGemmPanels16:
       return PackGemm(info.dims[0], info.dims[1], source, transposed, packed);
     case LayoutId::kConvPanels16:

@@ -138,6 +138,18 @@ Stored StoredOrder(const LayoutCase& c) {
         }
       });
       break;
+    case LayoutId::kWinogradPanels16:
+      EachTap(d, [&](const Index& at) {
+        for (int64_t panel = 0; panel < panels(d[0]); ++panel) {
+          for (int64_t i = 0; i < d[1]; ++i) {
+            for (int64_t lane = 0; lane < 16; ++lane) {
+              const int64_t o = panel * 16 + lane;
+              s.push_back(o < d[0] ? Index{o, i, at[0], at[1]} : Index{});
+            }
+          }
+        }
+      });
+      break;
     case LayoutId::kLstmGates16:
       for (int64_t block = 0; block < panels(d[0]); ++block) {
         for (int64_t k = 0; k < d[0]; ++k) {
@@ -194,6 +206,9 @@ std::vector<LayoutCase> Cases() {
   for (const int64_t channels : {1, 16, 19, 32}) {
     cases.push_back({kDepthwiseTaps16, {channels, 1, 3, 3}});
     cases.push_back({kDepthwiseTaps16, {channels, 1, 5}});
+  }
+  for (const int64_t outputs : {1, 16, 19, 32}) {
+    for (const int64_t t : {4, 6}) cases.push_back({kWinogradPanels16, {outputs, 5, t, t}});
   }
   for (const int64_t hidden : {1, 16, 21}) cases.push_back({kLstmGates16, {hidden, 4 * hidden}});
   return cases;
@@ -303,6 +318,10 @@ TEST(LayoutTest, BadDescriptionsAreRefused) {
       {{kGemmPanels16, {4}}, Rule::kValueLayout},
       {{kGemmPanels16, {4, 4, 4}}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4}}, Rule::kValueLayout},
+      {{kWinogradPanels16, {4, 4, 6}}, Rule::kValueLayout},
+      {{kWinogradPanels16, {4, 4, 5, 5}}, Rule::kValueLayout},
+      {{kWinogradPanels16, {4, 4, 4, 6}}, Rule::kValueLayout},
+      {{kWinogradPanels16, {4, 4, 6, 6}, {}, 2}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4, 1, 1}, {}, 0}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4, 1, 1}, {}, -1}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4, 1, 1}, {}, 3}, Rule::kValueLayout},
@@ -339,9 +358,10 @@ TEST(LayoutTest, BadDescriptionsAreRefused) {
 }
 
 TEST(LayoutTest, Names) {
+  constexpr int kLayouts = 7;
   for (int id = 0; id < 256; ++id) {
-    EXPECT_EQ(IsKnownLayout(static_cast<uint8_t>(id)), id < 6) << id;
-    EXPECT_EQ(std::strcmp(LayoutName(static_cast<LayoutId>(id)), "?") != 0, id < 6) << id;
+    EXPECT_EQ(IsKnownLayout(static_cast<uint8_t>(id)), id < kLayouts) << id;
+    EXPECT_EQ(std::strcmp(LayoutName(static_cast<LayoutId>(id)), "?") != 0, id < kLayouts) << id;
   }
 }
 

@@ -79,6 +79,31 @@ TEST(ProgramTest, SamplesRoundTrip) {
   }
 }
 
+// A constant of the optional section is an operand like any other; in a file without the section it
+// is absent, which these kernels refuse.
+TEST(ProgramTest, ConstantsOfAnAbsentSectionAreAbsentOperands) {
+  constexpr auto kFrom = static_cast<uint32_t>(SectionKind::kPackedWeights);
+  constexpr auto kTo = static_cast<uint32_t>(SectionKind::kAlternatives);
+  ProgramData data = MlpProgram();
+  data.sections[kTo].swap(data.sections[kFrom]);
+  for (ValueDef& v : data.values) {
+    if (v.storage == static_cast<uint8_t>(Storage::kConstant)) v.link = kTo;
+  }
+  ProgramView view = data.View();
+  Program program;
+  const auto read = [&] {
+    const AlignedFile file = Written(view);
+    return Program::Read(file.data(), file.size(), ReadOptions{}, FakeFootprints(),
+                         DefaultAllocator(), &program);
+  };
+  ASSERT_OK(read());
+  ExpectEqualBytes(program.view().values, view.values, "values");
+  view.sections[kTo] = {};
+  const Status s = read();
+  EXPECT_EQ(s.rule, Rule::kInstructionOperand);
+  EXPECT_EQ(s.operand, 1u);
+}
+
 TEST(ProgramTest, WriterIsDeterministic) {
   for (const Sample& sample : SamplePrograms()) {
     std::vector<uint8_t> first, second;

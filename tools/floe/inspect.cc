@@ -18,7 +18,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSectionNames[kSectionKinds] = {
-    "", "metadata", "constants", "packed weights", "indices", "goldens", "debug map"};
+    "",        "metadata", "constants", "packed weights",
+    "indices", "goldens",  "debug map", "alternatives"};
 
 std::string NameOf(const ProgramView& p, uint32_t value) {
   return value == kNoIndex ? "-" : Escaped(p.String(p.values[value].name));
