@@ -64,7 +64,7 @@ struct ValueDef {
   uint8_t rank = 0;
   uint8_t storage = 0;
   uint32_t first_dim = 0;  // value_dims[first_dim + axis] is an index into dims.
-  int32_t groups = 1;      // kConvPanels16 only; else 1.
+  int32_t groups = 1;      // kConvPanels16 and kConvPairs16 only; else 1.
   uint8_t halo_top = 0;
   uint8_t halo_bottom = 0;
   uint8_t halo_gap = 0;

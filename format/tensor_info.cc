@@ -43,6 +43,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
       break;
     case LayoutId::kChannelsLast:
     case LayoutId::kConvPanels16:
+    case LayoutId::kConvPairs16:
     case LayoutId::kDepthwiseTaps16:
       min_rank = 3;
       max_rank = 5;
@@ -51,6 +52,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
       min_rank = max_rank = 4;
       break;
     case LayoutId::kGemmPanels16:
+    case LayoutId::kGemmPairs16:
     case LayoutId::kLstmGates16:
       min_rank = max_rank = 2;
       break;
@@ -60,7 +62,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
   if (t.rank < min_rank || t.rank > max_rank) return bad(min_rank, t.rank);
   if (!t.halo.empty() && (t.layout != LayoutId::kChannelsLast || t.rank != 4))
     return bad(4, t.rank);
-  if (t.layout == LayoutId::kConvPanels16) {
+  if (t.layout == LayoutId::kConvPanels16 || t.layout == LayoutId::kConvPairs16) {
     if (t.groups < 1 || t.dims[0] % t.groups != 0) return bad(t.dims[0], t.groups, 0);
   } else if (t.groups != 1) {
     return bad(1, t.groups);
@@ -82,6 +84,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
 // Stored elements, padding included.
 bool StoredElements(const TensorInfo& t, Product* product) {
   int64_t panels;
+  int64_t depth;  // Pairs of k: whole ones.
   switch (t.layout) {
     case LayoutId::kDense:
       for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
@@ -107,11 +110,22 @@ bool StoredElements(const TensorInfo& t, Product* product) {
       product->Times(panels);
       product->Times(t.dims[0]);
       return product->ok();
+    case LayoutId::kGemmPairs16:
+      if (!CheckedRoundUp(t.dims[1], kPanel, &panels)) return false;
+      if (!CheckedRoundUp(t.dims[0], 2, &depth)) return false;
+      product->Times(panels);
+      product->Times(depth);
+      return product->ok();
     case LayoutId::kConvPanels16:
+    case LayoutId::kConvPairs16:
       if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels)) return false;
+      if (!CheckedRoundUp(t.dims[1], t.layout == LayoutId::kConvPairs16 ? 2 : 1, &depth)) {
+        return false;
+      }
       product->Times(t.groups);
       product->Times(panels);
-      for (int a = 1; a < t.rank; ++a) product->Times(t.dims[a]);
+      product->Times(depth);
+      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
       return product->ok();
     case LayoutId::kWinogradPanels16:
       if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;

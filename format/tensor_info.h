@@ -41,7 +41,7 @@ struct TensorInfo {
   LayoutId layout = LayoutId::kDense;
   uint8_t rank = 0;
   Halo halo;           // Empty unless layout is kChannelsLast and rank is 4.
-  int32_t groups = 1;  // kConvPanels16 only.
+  int32_t groups = 1;  // kConvPanels16 and kConvPairs16 only.
   int64_t dims[kMaxRank] = {};
 
   constexpr bool present() const { return dtype != DType::kNone; }

@@ -68,13 +68,24 @@ int64_t ElementOffset(const TensorInfo& t, const int64_t* index) {
     }
     case LayoutId::kGemmPanels16:
       return (index[1] / kPanel * t.dims[0] + index[0]) * kPanel + index[1] % kPanel;
-    case LayoutId::kConvPanels16: {
+    case LayoutId::kGemmPairs16:
+      return ((index[1] / kPanel * CeilDiv(t.dims[0], 2) + index[0] / 2) * kPanel +
+              index[1] % kPanel) *
+                 2 +
+             index[0] % 2;
+    case LayoutId::kConvPanels16:
+    case LayoutId::kConvPairs16: {
       const int64_t group_outputs = t.dims[0] / t.groups;
       const int64_t group = index[0] / group_outputs;
       const int64_t o = index[0] % group_outputs;
       int64_t tap = 0;
       for (int a = 2; a < t.rank; ++a) tap = tap * t.dims[a] + index[a];
       const int64_t panel = group * CeilDiv(group_outputs, kPanel) + o / kPanel;
+      if (t.layout == LayoutId::kConvPairs16) {
+        const int64_t pairs = CeilDiv(t.dims[1], 2);
+        const int64_t pair = (panel * Taps(t) + tap) * pairs + index[1] / 2;
+        return (pair * kPanel + o % kPanel) * 2 + index[1] % 2;
+      }
       const int64_t k = tap * t.dims[1] + index[1];
       return (panel * Taps(t) * t.dims[1] + k) * kPanel + o % kPanel;
     }

@@ -100,14 +100,14 @@ ValueId LoweredProgram::AddConstant(std::string_view name, const ir::Tensor& ten
 }
 
 ValueId LoweredProgram::AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
-                                  const std::vector<int64_t>& dims, int groups, bool transposed) {
+                                  const std::vector<int64_t>& dims, int groups, bool transposed,
+                                  DType dtype) {
   const auto section =
       static_cast<uint32_t>(layout == LayoutId::kWinogradPanels16 ? SectionKind::kAlternatives
                                                                   : SectionKind::kPackedWeights);
-  ValueId& id =
-      constants_[{tensor.data(), dims, section, tensor.dtype(), layout, groups, transposed}];
+  ValueId& id = constants_[{tensor.data(), dims, section, dtype, layout, groups, transposed}];
   if (id != 0) return id - 1;
-  const ValueId made = AddValue(name, DType::kF32, ir::Shape(dims.begin(), dims.end()), layout);
+  const ValueId made = AddValue(name, dtype, ir::Shape(dims.begin(), dims.end()), layout);
   id = made + 1;
   values_[made].storage = static_cast<uint8_t>(Storage::kConstant);
   values_[made].link = section;
@@ -276,8 +276,13 @@ void LoweredProgram::LayOutConstants() {
     uint8_t* to = sections_[section].data() + offset;
     if (section == static_cast<uint32_t>(SectionKind::kPackedWeights) ||
         section == static_cast<uint32_t>(SectionKind::kAlternatives)) {
-      PackWeights(InfoAt(c.value, no_symbols), c.source.as<float>(), c.transposed,
-                  reinterpret_cast<float*>(to));
+      const TensorInfo info = InfoAt(c.value, no_symbols);
+      const auto* from = c.source.as<float>();
+      if (info.dtype == DType::kF32) {
+        PackWeights(info, from, c.transposed, reinterpret_cast<float*>(to));
+      } else {
+        PackNarrowWeights(info, from, c.transposed, reinterpret_cast<uint16_t*>(to));
+      }
     } else if (bytes > 0) {
       std::memcpy(to, c.source.data(), bytes);
     }

@@ -115,9 +115,11 @@ void PackWeights(const TensorInfo& info, const float* source, bool transposed, f
       return PackDepthwise(info, source, packed);
     case LayoutId::kLstmGates16:
       return PackLstm(info.dims[0], source, transposed, packed);
+    case LayoutId::kGemmPairs16:
+    case LayoutId::kConvPairs16:
     case LayoutId::kDense:
     case LayoutId::kChannelsLast:
-      break;
+      break;  // Pairs are PackNarrowWeights'.
   }
 }
 

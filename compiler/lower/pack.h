@@ -15,6 +15,11 @@ namespace floe::lower {
 // has TensorBytes(info) bytes; every one is written, padding with zeros. O(bytes).
 void PackWeights(const TensorInfo& info, const float* source, bool transposed, float* packed);
 
+// The same into f16 or bf16 (info.dtype), rounded to nearest even; gemm_pairs16 and conv_pairs16
+// too. Needs memory for one fp32 copy of the weights meanwhile.
+void PackNarrowWeights(const TensorInfo& info, const float* source, bool transposed,
+                       uint16_t* packed);
+
 }  // namespace floe::lower
 
 #endif  // FLOE_COMPILER_LOWER_PACK_H_

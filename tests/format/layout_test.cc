@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -129,6 +129,33 @@ Stored StoredOrder(const LayoutCase& c) {
       }
       break;
     }
+    case LayoutId::kGemmPairs16:
+      for (int64_t panel = 0; panel < panels(d[1]); ++panel) {
+        for (int64_t pair = 0; pair < (d[0] + 1) / 2; ++pair) {
+          for (int64_t lane = 0; lane < 16; ++lane) {
+            for (int64_t k = 2 * pair; k < 2 * pair + 2; ++k) {
+              const int64_t n = panel * 16 + lane;
+              s.push_back(n < d[1] && k < d[0] ? Index{k, n} : Index{});
+            }
+          }
+        }
+      }
+      break;
+    case LayoutId::kConvPairs16: {
+      const int64_t outputs = d[0] / c.groups;
+      for (int64_t block = 0; block < c.groups * panels(outputs); ++block) {
+        const int64_t g = block / panels(outputs), panel = block % panels(outputs);
+        EachTap(d, [&](const Index& tap) {
+          for (int64_t at = 0; at < (d[1] + 1) / 2 * 32; ++at) {
+            const int64_t o = panel * 16 + at % 32 / 2, i = at / 32 * 2 + at % 2;
+            Index index = {g * outputs + o, i};
+            index.insert(index.end(), tap.begin(), tap.end());
+            s.push_back(o < outputs && i < d[1] ? index : Index{});
+          }
+        });
+      }
+      break;
+    }
     case LayoutId::kDepthwiseTaps16:
       EachTap(d, [&](const Index& tap) {
         for (int64_t ch = 0; ch < panels(d[0]) * 16; ++ch) {
@@ -193,7 +220,11 @@ std::vector<LayoutCase> Cases() {
       {kChannelsLast, {1, 4, 5, 5}, {1, 1, 1}, 1, DType::kU8},
   };
   for (const int64_t k : {1, 5, 64}) {
-    for (const int64_t n : {0, 1, 15, 16, 17, 40}) cases.push_back({kGemmPanels16, {k, n}});
+    for (const int64_t n : {0, 1, 15, 16, 17, 40}) {
+      cases.push_back({kGemmPanels16, {k, n}});
+      cases.push_back({kGemmPairs16, {k, n}});
+      cases.push_back({kGemmPairs16, {k, n}, {}, 1, DType::kBF16});
+    }
   }
   for (const int32_t groups : {1, 2, 3}) {
     for (const int64_t outputs : {1, 16, 17}) {
@@ -201,6 +232,9 @@ std::vector<LayoutCase> Cases() {
       cases.push_back({kConvPanels16, {groups * outputs, 1, 1, 1}, {}, groups});
       cases.push_back({kConvPanels16, {groups * outputs, 2, 5}, {}, groups});
       cases.push_back({kConvPanels16, {groups * outputs, 2, 2, 1, 3}, {}, groups});
+      cases.push_back({kConvPairs16, {groups * outputs, 3, 3, 3}, {}, groups});
+      cases.push_back({kConvPairs16, {groups * outputs, 4, 1, 2}, {}, groups, DType::kBF16});
+      cases.push_back({kConvPairs16, {groups * outputs, 1, 5}, {}, groups});
     }
   }
   for (const int64_t channels : {1, 16, 19, 32}) {
@@ -325,6 +359,10 @@ TEST(LayoutTest, BadDescriptionsAreRefused) {
       {{kConvPanels16, {4, 4, 1, 1}, {}, 0}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4, 1, 1}, {}, -1}, Rule::kValueLayout},
       {{kConvPanels16, {4, 4, 1, 1}, {}, 3}, Rule::kValueLayout},
+      {{kGemmPairs16, {4, 4, 4}}, Rule::kValueLayout},
+      {{kConvPairs16, {4, 4, 1, 1}, {}, 3}, Rule::kValueLayout},
+      {{kGemmPairs16, {INT64_MAX, 1}}, Rule::kValueTooLarge},
+      {{kConvPairs16, {1, INT64_MAX, 1, 1}}, Rule::kValueTooLarge},
       {{kDepthwiseTaps16, {4, 2, 3, 3}}, Rule::kValueLayout},
       {{kLstmGates16, {4, 15}}, Rule::kValueLayout},
       {{kLstmGates16, {int64_t{1} << 62, 0}}, Rule::kValueLayout},
@@ -358,10 +396,19 @@ TEST(LayoutTest, BadDescriptionsAreRefused) {
 }
 
 TEST(LayoutTest, Names) {
-  constexpr int kLayouts = 7;
+  std::set<int> known;
+#define FLOE_LAYOUT(id, name, text, feature, formula) known.insert(id);
+#include "format/layouts.def"
+#undef FLOE_LAYOUT
+  std::set<std::string> names;
   for (int id = 0; id < 256; ++id) {
-    EXPECT_EQ(IsKnownLayout(static_cast<uint8_t>(id)), id < kLayouts) << id;
-    EXPECT_EQ(std::strcmp(LayoutName(static_cast<LayoutId>(id)), "?") != 0, id < kLayouts) << id;
+    const bool is_known = known.count(id) > 0;
+    EXPECT_EQ(IsKnownLayout(static_cast<uint8_t>(id)), is_known) << id;
+    const std::string name = LayoutName(static_cast<LayoutId>(id));
+    EXPECT_EQ(name != "?", is_known) << id;
+    if (is_known) {
+      EXPECT_TRUE(names.insert(name).second) << name;
+    }
   }
 }
 

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 #include <vector>
+
+#include "backends/reference/element.h"
 
 namespace floe::lower {
 namespace {
@@ -62,6 +65,96 @@ TEST_P(PackTest, EveryElementIsWhereTheLayoutSays) {
     }
   }
 }
+
+struct NarrowCase {
+  const char* name;
+  LayoutId layout;
+  DType dtype;
+  int groups;
+  bool transposed;
+  std::vector<int64_t> dims;
+};
+
+class PackNarrowTest : public testing::TestWithParam<NarrowCase> {};
+
+// The nearest f16 or bf16 by search: numbers of the type in order, ties to even.
+uint16_t Nearest(float v, DType dtype) {
+  const auto wide = [dtype](uint16_t bits) {
+    return dtype == DType::kF16 ? reference::F16::ToDouble(bits) : reference::BF16::ToDouble(bits);
+  };
+  const double size = std::fabs(static_cast<double>(v));
+  uint16_t low = 0, high = dtype == DType::kF16 ? 0x7c00 : 0x7f80;
+  while (high - low > 1) {
+    const auto middle = static_cast<uint16_t>((low + high) / 2);
+    (wide(middle) <= size ? low : high) = middle;
+  }
+  const double below = size - wide(low), above = wide(high) - size;
+  const uint16_t near = below < above || (below == above && low % 2 == 0) ? low : high;
+  return static_cast<uint16_t>(near | (std::signbit(v) ? 0x8000 : 0));
+}
+
+TEST_P(PackNarrowTest, EveryElementIsRoundedAndWhereTheLayoutSays) {
+  const NarrowCase& c = GetParam();
+  TensorInfo info;
+  info.dtype = c.dtype;
+  info.layout = c.layout;
+  info.groups = c.groups;
+  info.rank = static_cast<uint8_t>(c.dims.size());
+  int64_t count = 1;
+  for (size_t i = 0; i < c.dims.size(); ++i) {
+    info.dims[i] = c.dims[i];
+    count *= c.dims[i];
+  }
+  std::vector<float> source(static_cast<size_t>(count));
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal;
+  for (float& f : source) f = normal(random);
+  source[0] = 0x1.01p0f;   // A tie of bf16: to even, down.
+  source.back() = -3e-6f;  // Subnormal in f16.
+  int64_t bytes = 0;
+  ASSERT_TRUE(TensorBytes(info, &bytes).ok());
+  std::vector<uint16_t> packed(static_cast<size_t>(bytes) / 2, 0xffff);
+  PackNarrowWeights(info, source.data(), c.transposed, packed.data());
+
+  std::vector<bool> used(packed.size(), false);
+  std::vector<int64_t> index(c.dims.size(), 0);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t rest = i;
+    for (size_t axis = c.dims.size(); axis-- > 0;) {
+      index[axis] = rest % c.dims[axis];
+      rest /= c.dims[axis];
+    }
+    const auto from = static_cast<size_t>(c.transposed ? index[1] * c.dims[0] + index[0] : i);
+    const auto at = static_cast<size_t>(ElementOffset(info, index.data()));
+    ASSERT_LT(at, packed.size());
+    EXPECT_EQ(packed[at], Nearest(source[from], c.dtype)) << source[from];
+    EXPECT_FALSE(used[at]) << "two elements at " << at;
+    used[at] = true;
+  }
+  for (size_t i = 0; i < packed.size(); ++i) {
+    if (!used[i]) {
+      EXPECT_EQ(packed[i], 0) << "padding at " << i;
+    }
+  }
+}
+
+constexpr DType kHalf = DType::kF16;
+constexpr DType kBrain = DType::kBF16;
+constexpr LayoutId kGemmPairs = LayoutId::kGemmPairs16;
+constexpr LayoutId kConvPairs = LayoutId::kConvPairs16;
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, PackNarrowTest,
+    testing::Values(NarrowCase{"gemm", kGemmPairs, kBrain, 1, false, {7, 33}},
+                    NarrowCase{"gemm_even", kGemmPairs, kBrain, 1, false, {8, 16}},
+                    NarrowCase{"gemm_one", kGemmPairs, kBrain, 1, false, {1, 2}},
+                    NarrowCase{"gemm_transposed", kGemmPairs, kBrain, 1, true, {9, 17}},
+                    NarrowCase{"conv", kConvPairs, kBrain, 1, false, {18, 5, 3, 2}},
+                    NarrowCase{"conv_groups", kConvPairs, kBrain, 3, false, {51, 4, 1, 3}},
+                    NarrowCase{"f16_gemm", LayoutId::kGemmPanels16, kHalf, 1, true, {9, 17}},
+                    NarrowCase{"f16_conv", LayoutId::kConvPanels16, kHalf, 2, false, {6, 3, 2, 2}},
+                    NarrowCase{"bf16_lstm", LayoutId::kLstmGates16, kBrain, 1, true, {5, 20}},
+                    NarrowCase{"f16_lstm", LayoutId::kLstmGates16, kHalf, 1, true, {18, 72}}),
+    [](const testing::TestParamInfo<NarrowCase>& info) { return std::string(info.param.name); });
 
 constexpr LayoutId kGemm = LayoutId::kGemmPanels16;
 constexpr LayoutId kConv = LayoutId::kConvPanels16;
