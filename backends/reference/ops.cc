@@ -89,6 +89,13 @@ OpImpl Find(OpId op) {
     FLOE_ROW(Qr, Qr)
     FLOE_ROW(Eigh, Eigh)
     FLOE_ROW(Svd, Svd)
+    FLOE_ROW(Quantize, Quantize)
+    FLOE_ROW(Dequantize, Dequantize)
+    FLOE_ROW(DynamicQuantize, DynamicQuantize)
+    FLOE_ROW(MatMulInteger, MatMulInteger)
+    FLOE_ROW(ConvInteger, ConvInteger)
+    FLOE_ROW(QGemm, QGemm)
+    FLOE_ROW(QConv, QConv)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};

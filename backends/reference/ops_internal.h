@@ -216,6 +216,15 @@ FLOE_REFERENCE_OP(Col2Im)
 FLOE_REFERENCE_OP(Lstm)
 FLOE_REFERENCE_OP(Gru)
 FLOE_REFERENCE_OP(Rnn)
+// ops_quantize.cc
+FLOE_REFERENCE_OP(Quantize)
+FLOE_REFERENCE_OP(Dequantize)
+FLOE_REFERENCE_OP(DynamicQuantize)
+// ops_quantized.cc
+FLOE_REFERENCE_OP(MatMulInteger)
+FLOE_REFERENCE_OP(ConvInteger)
+FLOE_REFERENCE_OP(QGemm)
+FLOE_REFERENCE_OP(QConv)
 #undef FLOE_REFERENCE_OP
 
 }  // namespace floe::reference

@@ -54,6 +54,12 @@ std::span<const ShapeRuleRow> MovementRules();   // shapes_movement.cc
 std::span<const ShapeRuleRow> LinearRules();     // shapes_linear.cc
 std::span<const ShapeRuleRow> NetworkRules();    // shapes_network.cc
 std::span<const ShapeRuleRow> ControlRules();    // shapes_control.cc
+std::span<const ShapeRuleRow> QuantizedRules();  // shapes_quantized.cc
+
+// Of a convolution of x (operand 0) with the filter w (operand 1), whatever their dtypes.
+absl::StatusOr<Shape> ConvShape(const Inference& n);
+// Of numpy's matmul of operands 0 and 1, which have ranks of 2 at least.
+absl::StatusOr<Shape> MatMulShape(const Inference& n);
 
 // The content of the node's first output, whose type is set, where it is known (content.cc).
 std::optional<std::vector<Dim>> InferContent(const Graph& graph, const Node& node);

@@ -16,7 +16,7 @@ const RuleTable& Rules() {
   static const RuleTable* table = [] {
     auto* t = new RuleTable{};
     for (const auto rows : {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(),
-                            NetworkRules(), ControlRules()}) {
+                            NetworkRules(), ControlRules(), QuantizedRules()}) {
       for (const ShapeRuleRow& row : rows) (*t)[static_cast<size_t>(row.op)] = row.rule;
     }
     return t;

@@ -19,8 +19,9 @@ absl::Status SameFloat(const Inference& n, size_t count) {
   return absl::OkStatus();
 }
 
-absl::Status MatMul(const Inference& n) {
-  if (n.dtype(0) != n.dtype(1)) return n.Fail("operands have two dtypes");
+}  // namespace
+
+absl::StatusOr<Shape> MatMulShape(const Inference& n) {
   if (n.rank(0) < 2 || n.rank(1) < 2) return n.Fail("an operand has a rank below 2");
   const Shape& a = n.shape(0);
   const Shape& b = n.shape(1);
@@ -34,7 +35,15 @@ absl::Status MatMul(const Inference& n) {
   if (!shape.ok()) return n.Fail("batch axes: " + std::string(shape.status().message()));
   shape->push_back(a[a.size() - 2]);
   shape->push_back(b[b.size() - 1]);
-  return n.Set(0, n.dtype(0), *std::move(shape));
+  return shape;
+}
+
+namespace {
+
+absl::Status MatMul(const Inference& n) {
+  if (n.dtype(0) != n.dtype(1)) return n.Fail("operands have two dtypes");
+  FLOE_TRY_ASSIGN(Shape shape, MatMulShape(n));
+  return n.Set(0, n.dtype(0), std::move(shape));
 }
 
 absl::Status Gemm(const Inference& n) {
@@ -117,10 +126,13 @@ absl::Status NeedChannels(const Inference& n, size_t spatial) {
   return NeedSpatialCounts(n, spatial);
 }
 
-absl::Status Conv(const Inference& n) {
+}  // namespace
+
+absl::StatusOr<Shape> ConvShape(const Inference& n) {
   if (n.rank(0) < 3) return n.Fail("x has a rank below 3");
   const size_t spatial = n.rank(0) - 2;
-  FLOE_TRY(NeedChannels(n, spatial));
+  FLOE_TRY(n.NeedRank(1, n.rank(0)));
+  FLOE_TRY(NeedSpatialCounts(n, spatial));
   const Shape& x = n.shape(0);
   const Shape& w = n.shape(1);
   const int64_t groups = n.node.Int("groups");
@@ -130,13 +142,21 @@ absl::Status Conv(const Inference& n) {
                                   x[1].ToString(n.graph.symbols), n.Text(w),
                                   w[1].ToString(n.graph.symbols), groups));
   }
-  FLOE_TRY(n.NeedShape(2, {w[0]}));
   Shape shape = {x[0], w[0]};
   for (size_t i = 0; i < spatial; ++i) {
     FLOE_TRY_ASSIGN(const Window window, WindowOf(n, i, w[i + 2]));
     FLOE_TRY_ASSIGN(const Dim size, WindowCount(n, x[i + 2], window, false));
     shape.push_back(size);
   }
+  return shape;
+}
+
+namespace {
+
+absl::Status Conv(const Inference& n) {
+  FLOE_TRY(SameFloat(n, 3));
+  FLOE_TRY_ASSIGN(Shape shape, ConvShape(n));
+  FLOE_TRY(n.NeedShape(2, {n.shape(1)[0]}));
   return n.Set(0, n.dtype(0), std::move(shape));
 }
 

@@ -11,7 +11,7 @@ namespace {
 TEST(Shapes, EveryOpHasExactlyOneRule) {
   std::vector<int> rules(static_cast<size_t>(OpId::kCount));
   for (const auto rows : {PointwiseRules(), ReduceRules(), MovementRules(), LinearRules(),
-                          NetworkRules(), ControlRules()}) {
+                          NetworkRules(), ControlRules(), QuantizedRules()}) {
     for (const ShapeRuleRow& row : rows) ++rules[static_cast<size_t>(row.op)];
   }
   for (size_t i = 0; i < rules.size(); ++i) {

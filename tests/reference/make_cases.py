@@ -14,6 +14,7 @@ import sys
 
 import cases_nn as nn
 import cases_pointwise as pointwise
+import cases_quantized as quantized
 import cases_tensor as tensor
 from case_tools import write
 
@@ -22,7 +23,8 @@ def main():
     for family in (pointwise.binary_cases, pointwise.unary_cases, pointwise.cast_cases,
                    pointwise.region_cases, tensor.reduce_cases, tensor.movement_cases,
                    tensor.make_cases, tensor.index_cases, nn.linear_cases, nn.conv_cases,
-                   nn.norm_cases, nn.pool_cases, nn.recurrent_cases):
+                   nn.norm_cases, nn.pool_cases, nn.recurrent_cases, quantized.quantize_cases,
+                   quantized.product_cases):
         family()
     write(sys.argv[1] if len(sys.argv) > 1 else "tests/reference/cases.bin")
 
