@@ -14,7 +14,9 @@ void ZeroHaloRows(const TensorInfo& t, void* base, int64_t image, int64_t row_be
   char* first = static_cast<char*>(base) + image * image_pixels * pixel_bytes;
   const auto zero = [&](int64_t pixel, int64_t count) {
     const int64_t bytes = count * pixel_bytes;
-    if (bytes > 0) std::memset(first + pixel * pixel_bytes, 0, static_cast<size_t>(bytes));
+    if (bytes > 0) {
+      std::memset(first + pixel * pixel_bytes, t.halo.fill, static_cast<size_t>(bytes));
+    }
   };
   if (row_begin == 0) zero(0, gap + t.halo.top * pitch);
   for (int64_t y = row_begin; y < row_end; ++y) zero(gap + (y + t.halo.top) * pitch + width, gap);

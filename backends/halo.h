@@ -1,5 +1,5 @@
-// Writing the halo of channels-last tensors with zeros, as every producing instruction does on each
-// Run (TensorInfo::halo).
+// Writing the halo of channels-last tensors with encoded zeros (Halo::fill), as every producing
+// instruction does on each Run.
 #ifndef FLOE_BACKENDS_HALO_H_
 #define FLOE_BACKENDS_HALO_H_
 

@@ -49,7 +49,7 @@ TensorInfo TypeOf(const ValueDef& value) {
   info.dtype = static_cast<DType>(value.dtype);
   info.layout = static_cast<LayoutId>(value.layout);
   info.rank = value.rank;
-  info.halo = {value.halo_top, value.halo_bottom, value.halo_gap};
+  info.halo = {value.halo_top, value.halo_bottom, value.halo_gap, value.halo_fill};
   info.groups = value.groups;
   return info;
 }

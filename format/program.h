@@ -64,11 +64,11 @@ struct ValueDef {
   uint8_t rank = 0;
   uint8_t storage = 0;
   uint32_t first_dim = 0;  // value_dims[first_dim + axis] is an index into dims.
-  int32_t groups = 1;      // kConvPanels16 and kConvPairs16 only; else 1.
+  int32_t groups = 1;      // Of layouts of convolutions (TensorInfo::groups); else 1.
   uint8_t halo_top = 0;
   uint8_t halo_bottom = 0;
   uint8_t halo_gap = 0;
-  uint8_t reserved0 = 0;
+  uint8_t halo_fill = 0;
   uint32_t link = 0;    // See Storage.
   uint64_t offset = 0;  // See Storage.
   uint64_t bytes = 0;   // Constants and indices: exact size; else 0.

@@ -7,6 +7,7 @@ namespace floe {
 namespace {
 
 constexpr int64_t kPanel = 16;
+constexpr int64_t kGroup = 4;  // Of k, in the layouts of one-byte weights.
 // Sizes stay below this, so that rounding one up and adding slack to it cannot overflow.
 constexpr int64_t kMaxBytes = int64_t{1} << 62;
 
@@ -31,6 +32,12 @@ class Product {
   bool zero_ = false;
 };
 
+// Layouts of i8 whose innermost axis is four neighbours in k.
+constexpr bool HasByteGroups(LayoutId layout) {
+  return layout == LayoutId::kGemmPanels16x4 || layout == LayoutId::kConvPanels16x4 ||
+         layout == LayoutId::kDepthwiseTaps16x4;
+}
+
 // Does the layout fit rank, dims, groups and halo?
 bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
   const auto bad = [e](int64_t expected, int64_t got, int axis = -1) -> bool {
@@ -44,7 +51,9 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
     case LayoutId::kChannelsLast:
     case LayoutId::kConvPanels16:
     case LayoutId::kConvPairs16:
+    case LayoutId::kConvPanels16x4:
     case LayoutId::kDepthwiseTaps16:
+    case LayoutId::kDepthwiseTaps16x4:
       min_rank = 3;
       max_rank = 5;
       break;
@@ -53,6 +62,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
       break;
     case LayoutId::kGemmPanels16:
     case LayoutId::kGemmPairs16:
+    case LayoutId::kGemmPanels16x4:
     case LayoutId::kLstmGates16:
       min_rank = max_rank = 2;
       break;
@@ -62,16 +72,23 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
   if (t.rank < min_rank || t.rank > max_rank) return bad(min_rank, t.rank);
   if (!t.halo.empty() && (t.layout != LayoutId::kChannelsLast || t.rank != 4))
     return bad(4, t.rank);
-  if (t.layout == LayoutId::kConvPanels16 || t.layout == LayoutId::kConvPairs16) {
+  if (t.halo.fill != 0 && (t.halo.empty() || DTypeSize(t.dtype) != 1)) return bad(0, t.halo.fill);
+  if (HasByteGroups(t.layout) && t.dtype != DType::kI8) {
+    return bad(static_cast<int64_t>(DType::kI8), static_cast<int64_t>(t.dtype));
+  }
+  if (t.layout == LayoutId::kConvPanels16 || t.layout == LayoutId::kConvPairs16 ||
+      t.layout == LayoutId::kConvPanels16x4) {
     if (t.groups < 1 || t.dims[0] % t.groups != 0) return bad(t.dims[0], t.groups, 0);
   } else if (t.groups != 1) {
     return bad(1, t.groups);
   }
-  if (t.layout == LayoutId::kDepthwiseTaps16 && t.dims[1] != 1) return bad(1, t.dims[1], 1);
   if (t.layout == LayoutId::kWinogradPanels16 &&
       ((t.dims[2] != 4 && t.dims[2] != 6) || t.dims[3] != t.dims[2])) {
     return bad(t.dims[2], t.dims[3], 3);
   }
+  const bool depthwise =
+      t.layout == LayoutId::kDepthwiseTaps16 || t.layout == LayoutId::kDepthwiseTaps16x4;
+  if (depthwise && t.dims[1] != 1) return bad(1, t.dims[1], 1);
   if (t.layout == LayoutId::kLstmGates16) {
     int64_t columns;
     if (!CheckedMul(t.dims[0], 4, &columns) || t.dims[1] != columns) {
@@ -84,7 +101,7 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
 // Stored elements, padding included.
 bool StoredElements(const TensorInfo& t, Product* product) {
   int64_t panels;
-  int64_t depth;  // Pairs of k: whole ones.
+  int64_t depth;  // Groups of k: whole ones.
   switch (t.layout) {
     case LayoutId::kDense:
       for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
@@ -136,6 +153,33 @@ bool StoredElements(const TensorInfo& t, Product* product) {
       if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
       product->Times(panels);
       for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kGemmPanels16x4:
+      if (!CheckedRoundUp(t.dims[1], kPanel, &panels) ||
+          !CheckedRoundUp(t.dims[0], kGroup, &depth)) {
+        return false;
+      }
+      product->Times(panels);
+      product->Times(depth);
+      return product->ok();
+    case LayoutId::kConvPanels16x4:
+      if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels) ||
+          !CheckedRoundUp(t.dims[1], kGroup, &depth)) {
+        return false;
+      }
+      product->Times(t.groups);
+      product->Times(panels);
+      product->Times(depth);
+      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
+      return product->ok();
+    case LayoutId::kDepthwiseTaps16x4:
+      if (!CheckedRoundUp(t.dims[0], kPanel, &panels) ||
+          !CheckedRoundUp(t.dims[t.rank - 1], kGroup, &depth)) {
+        return false;
+      }
+      product->Times(panels);
+      product->Times(depth);
+      for (int a = 2; a + 1 < t.rank; ++a) product->Times(t.dims[a]);
       return product->ok();
     case LayoutId::kLstmGates16:
       if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;

@@ -31,6 +31,7 @@ struct Halo {
   uint8_t top = 0;
   uint8_t bottom = 0;
   uint8_t gap = 0;
+  uint8_t fill = 0;  // Every byte of the border; other than 0 (u8, i8: a zero point) needs a border.
 
   constexpr bool empty() const { return top == 0 && bottom == 0 && gap == 0; }
   friend constexpr bool operator==(const Halo&, const Halo&) = default;
@@ -41,7 +42,7 @@ struct TensorInfo {
   LayoutId layout = LayoutId::kDense;
   uint8_t rank = 0;
   Halo halo;           // Empty unless layout is kChannelsLast and rank is 4.
-  int32_t groups = 1;  // kConvPanels16 and kConvPairs16 only.
+  int32_t groups = 1;  // kConvPanels16, kConvPairs16 and kConvPanels16x4 only.
   int64_t dims[kMaxRank] = {};
 
   constexpr bool present() const { return dtype != DType::kNone; }

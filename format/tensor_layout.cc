@@ -8,6 +8,7 @@ namespace floe {
 namespace {
 
 constexpr int64_t kPanel = 16;
+constexpr int64_t kGroup = 4;
 
 int64_t Taps(const TensorInfo& t) {
   int64_t taps = 1;
@@ -98,6 +99,28 @@ int64_t ElementOffset(const TensorInfo& t, const int64_t* index) {
       const int64_t matrix = index[2] * t.dims[3] + index[3];
       const int64_t panel = matrix * CeilDiv(t.dims[0], kPanel) + index[0] / kPanel;
       return (panel * t.dims[1] + index[1]) * kPanel + index[0] % kPanel;
+    }
+    case LayoutId::kGemmPanels16x4:
+      return ((index[1] / kPanel * CeilDiv(t.dims[0], kGroup) + index[0] / kGroup) * kPanel +
+              index[1] % kPanel) *
+                 kGroup +
+             index[0] % kGroup;
+    case LayoutId::kConvPanels16x4: {
+      const int64_t group_outputs = t.dims[0] / t.groups;
+      const int64_t o = index[0] % group_outputs;
+      const int64_t panel = index[0] / group_outputs * CeilDiv(group_outputs, kPanel) + o / kPanel;
+      int64_t tap = 0;
+      for (int a = 2; a < t.rank; ++a) tap = tap * t.dims[a] + index[a];
+      const int64_t depth = CeilDiv(t.dims[1], kGroup);
+      const int64_t k = (panel * Taps(t) + tap) * depth + index[1] / kGroup;
+      return (k * kPanel + o % kPanel) * kGroup + index[1] % kGroup;
+    }
+    case LayoutId::kDepthwiseTaps16x4: {
+      const int last = t.rank - 1;
+      int64_t row = 0;
+      for (int a = 2; a < last; ++a) row = row * t.dims[a] + index[a];
+      const int64_t group = row * CeilDiv(t.dims[last], kGroup) + index[last] / kGroup;
+      return (group * RoundUp(t.dims[0], kPanel) + index[0]) * kGroup + index[last] % kGroup;
     }
     case LayoutId::kLstmGates16: {
       const int64_t hidden = t.dims[0];

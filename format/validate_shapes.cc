@@ -170,7 +170,8 @@ bool SameType(const ProgramView& p, uint32_t a, uint32_t b) {
   const ValueDef& x = p.values[a];
   const ValueDef& y = p.values[b];
   if (x.dtype != y.dtype || x.layout != y.layout || x.rank != y.rank || x.groups != y.groups ||
-      x.halo_top != y.halo_top || x.halo_bottom != y.halo_bottom || x.halo_gap != y.halo_gap) {
+      x.halo_top != y.halo_top || x.halo_bottom != y.halo_bottom || x.halo_gap != y.halo_gap ||
+      x.halo_fill != y.halo_fill) {
     return false;
   }
   for (uint32_t axis = 0; axis < x.rank; ++axis) {

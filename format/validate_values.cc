@@ -34,7 +34,6 @@ bool CheckType(Context* c, uint32_t index, int64_t* bytes) {
   if (v.rank > kMaxRank || !InTable(v.first_dim, v.rank, p.value_dims.size())) {
     return c->Bad(Rule::kValueRank, kMaxRank, v.rank);
   }
-  if (v.reserved0 != 0) return c->Bad(Rule::kValueStorage, 0, v.reserved0);
   c->symbols[index] = 0;
   for (const uint32_t dim : p.value_dims.subspan(v.first_dim, v.rank)) {
     c->symbols[index] |= SymbolsOf(p, p.dims[dim]);

@@ -10,7 +10,8 @@ Status CheckPointwise(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 0));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
   const TensorInfo& y = op.outputs[0];
-  if (y.dtype != DType::kF32 && y.dtype != DType::kBool) {
+  if (y.dtype != DType::kF32 && y.dtype != DType::kBool && y.dtype != DType::kU8 &&
+      y.dtype != DType::kI8) {
     return Bad(Rule::kInstructionDType, static_cast<int64_t>(DType::kF32),
                static_cast<int64_t>(y.dtype))
         .ForOperand(op.input_count);

@@ -1,5 +1,6 @@
 #include "backends/families.h"
 #include "backends/families/check.h"
+#include "format/attrs.h"
 
 namespace floe::families {
 namespace {
@@ -15,14 +16,12 @@ Status CheckWindow(int64_t in, int64_t out, int64_t kernel, int64_t stride, int6
   return OkStatus();
 }
 
-}  // namespace
-
-Status CheckPool(const OpInfo& op, Footprint* footprint) {
+// x and y of `dtype`, and the twelve words.
+Status CheckPooling(const OpInfo& op, DType dtype, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 1, 1, 1));
-  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 12));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kChannelsLast, 4));
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kChannelsLast, 4));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, dtype, LayoutId::kChannelsLast, 4));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, dtype, LayoutId::kChannelsLast, 4));
   const int64_t* a = op.attrs;
   if (op.code_count != 0) return Bad(Rule::kInstructionCode, 0, op.code_count);
   for (int i = 0; i < 12; ++i) {
@@ -46,6 +45,30 @@ Status CheckPool(const OpInfo& op, Footprint* footprint) {
   if (!ElementCount(y, &count)) return Bad(Rule::kValueTooLarge).ForOperand(1);
   footprint->flops = static_cast<double>(count) * static_cast<double>(a[2] * a[3]);
   footprint->state_bytes = kAlignment;  // The number of tasks.
+  return OkStatus();
+}
+
+}  // namespace
+
+Status CheckPool(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 12));
+  return CheckPooling(op, DType::kF32, footprint);
+}
+
+// Words: the twelve, x_zp, y_zp, ratio.
+Status CheckQPool(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 15));
+  FLOE_RETURN_IF_ERROR(CheckPooling(op, DType::kU8, footprint));
+  const int64_t* a = op.attrs;
+  for (int i = 12; i < 14; ++i) {
+    if (a[i] < 0 || a[i] > 255) return Bad(Rule::kInstructionAttr, 255, a[i]);
+  }
+  const double ratio = WordFloat(a[14]);
+  constexpr double kMostFloat = 3.4028234663852886e38;
+  if (!(ratio > 0 && ratio <= kMostFloat)) return Bad(Rule::kInstructionAttr, 0, a[14]);
+  if (a[0] == 0 && (a[12] != a[13] || ratio != 1)) return Bad(Rule::kInstructionAttr, a[12], a[13]);
+  constexpr int64_t kMostTaps = int64_t{1} << 23;  // Whose sum of bytes fits in 31 bits.
+  if (a[2] * a[3] > kMostTaps) return Bad(Rule::kInstructionAttr, kMostTaps, a[2] * a[3]);
   return OkStatus();
 }
 

@@ -171,6 +171,19 @@ bool ReadsAs(const TensorInfo& operand, const TensorInfo& result, int channel_ax
   return true;
 }
 
+namespace {
+
+// To the nearest integer of a byte, ties to even; NaN gives the least.
+void Saturate(bool is_signed, float* values, int64_t count) {
+  const float low = is_signed ? -128.0f : 0.0f, high = is_signed ? 127.0f : 255.0f;
+  for (int64_t i = 0; i < count; ++i) {
+    const float v = values[i] > low ? values[i] : low;
+    values[i] = std::nearbyint(v < high ? v : high);
+  }
+}
+
+}  // namespace
+
 Rule RunPointwiseProgram(const PwInstr* code, uint32_t count, const TensorInfo* operand_infos,
                          const void* const* operands, uint32_t operand_count,
                          const TensorInfo& result_info, void* result, const TensorInfo* r0_info,
@@ -201,6 +214,8 @@ Rule RunPointwiseProgram(const PwInstr* code, uint32_t count, const TensorInfo* 
         Lanes(pw, r, n, [&](float a, float b, float c) { return EvalPointwise(pw, a, b, c); });
       }
     }
+    const DType dtype = result_info.dtype;
+    if (dtype == DType::kU8 || dtype == DType::kI8) Saturate(dtype == DType::kI8, r[0], n);
     if (walk.consecutive()) {
       StoreRun<float>(result_info.dtype, result, offset + done, n, r[0]);
     } else {
@@ -239,7 +254,7 @@ Rule RunEpilogue(const RunArgs& a, int channel_axis) {
 Status CheckRegion(const CheckArgs& a) {
   FLOE_RETURN_IF_ERROR(NoAttrs(a));
   FLOE_RETURN_IF_ERROR(CheckPointwise(a.info.code, a.info.code_count, a.info.input_count, false));
-  if (!Contains(SetOf({DType::kF32, DType::kBool}), a.out().dtype)) {
+  if (!Contains(SetOf({DType::kF32, DType::kBool, DType::kU8, DType::kI8}), a.out().dtype)) {
     return BadDType(a.OutputAt(), DType::kF32, a.out().dtype);
   }
   for (uint32_t i = 0; i < a.info.input_count; ++i) {

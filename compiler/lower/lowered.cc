@@ -64,6 +64,7 @@ ValueId LoweredProgram::AddValue(std::string_view name, DType dtype, const ir::S
   v.halo_top = halo.top;
   v.halo_bottom = halo.bottom;
   v.halo_gap = halo.gap;
+  v.halo_fill = halo.fill;
   for (const ir::Dim& d : shape) value_dims_.push_back(Dim(d));
   values_.push_back(v);
   shapes_.push_back(shape);
@@ -76,7 +77,7 @@ TensorInfo LoweredProgram::InfoAt(ValueId id, const std::vector<int64_t>& symbol
   info.dtype = static_cast<DType>(v.dtype);
   info.layout = static_cast<LayoutId>(v.layout);
   info.rank = v.rank;
-  info.halo = {v.halo_top, v.halo_bottom, v.halo_gap};
+  info.halo = {v.halo_top, v.halo_bottom, v.halo_gap, v.halo_fill};
   info.groups = v.groups;
   for (size_t i = 0; i < shapes_[id].size(); ++i) {
     info.dims[i] = shapes_[id][i].Eval(symbol_values);

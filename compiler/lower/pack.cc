@@ -101,6 +101,50 @@ void PackLstm(int64_t hidden, const float* source, bool transposed, float* packe
   }
 }
 
+constexpr int64_t kGroup = 4;
+
+// i8 weights of `outputs` columns: element (output, tap, k) is source[output * .output + tap * .tap
+// + k * .inner].
+struct BytePanels {
+  int64_t outputs, depth, taps;
+  int64_t output, inner, tap;
+};
+
+// Into [ceil(outputs/16)][taps][ceil(depth/4)][16][4]; returns the end.
+int8_t* PackBytePanels(const BytePanels& from, const int8_t* source, int8_t* packed) {
+  for (int64_t n0 = 0; n0 < from.outputs; n0 += kPanel) {
+    for (int64_t t = 0; t < from.taps; ++t) {
+      for (int64_t k0 = 0; k0 < from.depth; k0 += kGroup) {
+        for (int64_t j = 0; j < kPanel; ++j) {
+          for (int64_t i = 0; i < kGroup; ++i) {
+            const int64_t n = n0 + j, k = k0 + i;
+            const bool real = n < from.outputs && k < from.depth;
+            *packed++ = real ? source[n * from.output + t * from.tap + k * from.inner] : int8_t{0};
+          }
+        }
+      }
+    }
+  }
+  return packed;
+}
+
+// [C,1,rows...,taps] into [rows...][ceil(taps/4)][roundup(C,16)][4].
+void PackDepthwiseBytes(const TensorInfo& info, const int8_t* source, int8_t* packed) {
+  const int64_t channels = info.dims[0], taps = info.dims[info.rank - 1];
+  int64_t rows = 1;
+  for (int axis = 2; axis + 1 < info.rank; ++axis) rows *= info.dims[axis];
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t t0 = 0; t0 < taps; t0 += kGroup) {
+      for (int64_t c = 0; c < RoundUp(channels, kPanel); ++c) {
+        for (int64_t i = 0; i < kGroup; ++i) {
+          const bool real = c < channels && t0 + i < taps;
+          *packed++ = real ? source[(c * rows + row) * taps + t0 + i] : int8_t{0};
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void PackWeights(const TensorInfo& info, const float* source, bool transposed, float* packed) {
@@ -115,11 +159,61 @@ void PackWeights(const TensorInfo& info, const float* source, bool transposed, f
       return PackDepthwise(info, source, packed);
     case LayoutId::kLstmGates16:
       return PackLstm(info.dims[0], source, transposed, packed);
-    case LayoutId::kGemmPairs16:
-    case LayoutId::kConvPairs16:
-    case LayoutId::kDense:
-    case LayoutId::kChannelsLast:
-      break;  // Pairs are PackNarrowWeights'.
+    default:
+      break;  // The other layouts are not of fp32.
+  }
+}
+
+void PackWeightsInt8(const TensorInfo& info, const int8_t* source, bool transposed,
+                     int8_t* packed) {
+  int64_t taps = 1;
+  for (int axis = 2; axis < info.rank; ++axis) taps *= info.dims[axis];
+  switch (info.layout) {
+    case LayoutId::kGemmPanels16x4: {
+      const int64_t k = info.dims[0], n = info.dims[1];
+      const BytePanels from = {.outputs = n,
+                               .depth = k,
+                               .taps = 1,
+                               .output = transposed ? k : 1,
+                               .inner = transposed ? 1 : n,
+                               .tap = 0};
+      PackBytePanels(from, source, packed);
+      return;
+    }
+    case LayoutId::kConvPanels16x4: {
+      const int64_t inputs = info.dims[1], outputs = info.dims[0] / info.groups;
+      const BytePanels from = {.outputs = outputs,
+                               .depth = inputs,
+                               .taps = taps,
+                               .output = inputs * taps,
+                               .inner = taps,
+                               .tap = 1};
+      for (int64_t g = 0; g < info.groups; ++g) {
+        packed = PackBytePanels(from, source + g * outputs * inputs * taps, packed);
+      }
+      return;
+    }
+    case LayoutId::kDepthwiseTaps16x4:
+      PackDepthwiseBytes(info, source, packed);
+      return;
+    default:
+      return;
+  }
+}
+
+void ColumnSums(const TensorInfo& info, const int8_t* source, bool transposed, int32_t* sums) {
+  const bool gemm = info.layout == LayoutId::kGemmPanels16x4;
+  const int64_t columns = info.dims[gemm ? 1 : 0];
+  int64_t depth = gemm ? info.dims[0] : 1;
+  for (int axis = 1; !gemm && axis < info.rank; ++axis) depth *= info.dims[axis];
+  const bool rows_of_columns = gemm && !transposed;
+  for (int64_t n = 0; n < columns; ++n) {
+    uint32_t sum = 0;
+    for (int64_t k = 0; k < depth; ++k) {
+      const int8_t w = source[rows_of_columns ? k * columns + n : n * depth + k];
+      sum += static_cast<uint32_t>(static_cast<int32_t>(w));
+    }
+    sums[n] = static_cast<int32_t>(sum);
   }
 }
 

@@ -20,6 +20,13 @@ void PackWeights(const TensorInfo& info, const float* source, bool transposed, f
 void PackNarrowWeights(const TensorInfo& info, const float* source, bool transposed,
                        uint16_t* packed);
 
+// As PackWeights, for i8 weights and the layouts ...16x4.
+void PackWeightsInt8(const TensorInfo& info, const int8_t* source, bool transposed, int8_t* packed);
+
+// sums[n], n an output column or channel (dims[1] of gemm_panels16x4, else dims[0]): the sum of the
+// weights that feed it. `source` as for PackWeightsInt8. Modulo 2^32.
+void ColumnSums(const TensorInfo& info, const int8_t* source, bool transposed, int32_t* sums);
+
 }  // namespace floe::lower
 
 #endif  // FLOE_COMPILER_LOWER_PACK_H_

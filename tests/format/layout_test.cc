@@ -177,6 +177,47 @@ Stored StoredOrder(const LayoutCase& c) {
         }
       });
       break;
+    case LayoutId::kGemmPanels16x4:
+      for (int64_t panel = 0; panel < panels(d[1]); ++panel) {
+        for (int64_t k4 = 0; k4 < d[0]; k4 += 4) {
+          for (int64_t lane = 0; lane < 64; ++lane) {
+            const int64_t n = panel * 16 + lane / 4, k = k4 + lane % 4;
+            s.push_back(n < d[1] && k < d[0] ? Index{k, n} : Index{});
+          }
+        }
+      }
+      break;
+    case LayoutId::kConvPanels16x4: {
+      const int64_t outputs = d[0] / c.groups;
+      for (int64_t g = 0; g < c.groups; ++g) {
+        for (int64_t panel = 0; panel < panels(outputs); ++panel) {
+          EachTap(d, [&](const Index& tap) {
+            for (int64_t i4 = 0; i4 < d[1]; i4 += 4) {
+              for (int64_t lane = 0; lane < 64; ++lane) {
+                const int64_t o = panel * 16 + lane / 4, i = i4 + lane % 4;
+                Index index = {g * outputs + o, i};
+                index.insert(index.end(), tap.begin(), tap.end());
+                s.push_back(o < outputs && i < d[1] ? index : Index{});
+              }
+            }
+          });
+        }
+      }
+      break;
+    }
+    case LayoutId::kDepthwiseTaps16x4: {
+      // Every group of four taps begins at a last index that is a multiple of four.
+      EachTap(d, [&](const Index& tap) {
+        if (tap.back() % 4 != 0) return;
+        for (int64_t lane = 0; lane < panels(d[0]) * 64; ++lane) {
+          Index index = {lane / 4, 0};
+          index.insert(index.end(), tap.begin(), tap.end());
+          index.back() += lane % 4;
+          s.push_back(lane / 4 < d[0] && index.back() < d.back() ? index : Index{});
+        }
+      });
+      break;
+    }
     case LayoutId::kLstmGates16:
       for (int64_t block = 0; block < panels(d[0]); ++block) {
         for (int64_t k = 0; k < d[0]; ++k) {
@@ -243,6 +284,25 @@ std::vector<LayoutCase> Cases() {
   }
   for (const int64_t outputs : {1, 16, 19, 32}) {
     for (const int64_t t : {4, 6}) cases.push_back({kWinogradPanels16, {outputs, 5, t, t}});
+  }
+  for (const int64_t k : {1, 4, 7, 64}) {
+    for (const int64_t n : {0, 1, 16, 17, 40}) {
+      cases.push_back({kGemmPanels16x4, {k, n}, {}, 1, DType::kI8});
+    }
+  }
+  for (const int32_t groups : {1, 3}) {
+    for (const int64_t inputs : {1, 3, 4, 5}) {
+      for (const int64_t outputs : {1, 16, 17}) {
+        cases.push_back(
+            {kConvPanels16x4, {groups * outputs, inputs, 3, 2}, {}, groups, DType::kI8});
+        cases.push_back({kConvPanels16x4, {groups * outputs, inputs, 5}, {}, groups, DType::kI8});
+      }
+    }
+  }
+  for (const int64_t channels : {1, 16, 19}) {
+    cases.push_back({kDepthwiseTaps16x4, {channels, 1, 3, 3}, {}, 1, DType::kI8});
+    cases.push_back({kDepthwiseTaps16x4, {channels, 1, 5}, {}, 1, DType::kI8});
+    cases.push_back({kDepthwiseTaps16x4, {channels, 1, 2, 3, 4}, {}, 1, DType::kI8});
   }
   for (const int64_t hidden : {1, 16, 21}) cases.push_back({kLstmGates16, {hidden, 4 * hidden}});
   return cases;

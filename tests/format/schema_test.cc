@@ -58,7 +58,7 @@ TEST(SchemaTest, RecordsAreTheSchemasStructs) {
     EXPECT_FIELD(halo_top);
     EXPECT_FIELD(halo_bottom);
     EXPECT_FIELD(halo_gap);
-    EXPECT_FIELD(reserved0);
+    EXPECT_FIELD(halo_fill);
     EXPECT_FIELD(link);
     EXPECT_FIELD(offset);
     EXPECT_FIELD(bytes);

@@ -80,7 +80,7 @@ std::vector<ProgramCase> TableCases() {
         CASE("groups_0", kValueLayout, Val(d, "h").groups = 0),
         CASE("groups_2", kValueLayout, Val(d, "h").groups = 2),
         CASE("halo_dense", kValueLayout, Val(d, "h").halo_gap = 1),
-        CASE("value_reserved", kValueStorage, Val(d, "h").reserved0 = 1),
+        CASE("value_halo_fill", kValueLayout, Val(d, "h").halo_fill = 1),
         CASE("storage_none", kValueStorage, Val(d, "h").storage = 0),
         CASE("storage_unknown", kValueStorage, Val(d, "h").storage = 9),
         CASE("arena_bytes_field", kValueStorage, Val(d, "h").bytes = 64),

@@ -89,6 +89,7 @@ std::string ValueType(const ProgramView& p, uint32_t value) {
   if (v.groups != 1) text += absl::StrFormat(" groups %d", v.groups);
   if (v.halo_top + v.halo_bottom + v.halo_gap > 0) {
     text += absl::StrFormat(" halo(%d,%d,%d)", v.halo_top, v.halo_bottom, v.halo_gap);
+    if (v.halo_fill != 0) text += absl::StrFormat(" of %d", v.halo_fill);
   }
   return text;
 }

@@ -1,4 +1,5 @@
 // The pointwise family: stand-alone regions over whole tensors, tile by tile through the VM.
+#include "backends/cpu/lanes.h"
 #include "backends/cpu/pointwise/plan.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/simd.h"
@@ -52,6 +53,26 @@ FLOE_INLINE void AdvanceCursor(const PointwisePlan& plan, TileCursor* cursor) {
   }
 }
 
+// To the nearest integer, ties to even, saturating; NaN gives the least. (The offset makes signed
+// bytes of unsigned ones.)
+FLOE_INLINE void StoreBytes(const float* x, int64_t n, bool is_signed, uint8_t* y) {
+  const F32 low = Broadcast(is_signed ? -128.0f : 0.0f);
+  const F32 high = Broadcast(is_signed ? 127.0f : 255.0f);
+  alignas(64) int32_t lanes[kWidth];
+  for (int64_t i = 0; i < n; i += kWidth) {
+    const int64_t count = n - i < kWidth ? n - i : kWidth;
+    const F32 v = count == kWidth ? Load(x + i) : LoadTail(x + i, count);
+    const I32 q = ToInt(MinOrSecond(MaxOrSecond(v, low), high));
+#if defined(FLOE_ISA_AVX512)
+    _mm_mask_storeu_epi8(y + i, TailMask(count), _mm512_cvtepi32_epi8(q));
+    static_cast<void>(lanes);
+#else
+    Store(reinterpret_cast<float*>(lanes), FromBits(q));
+    for (int64_t j = 0; j < count; ++j) y[i + j] = static_cast<uint8_t>(lanes[j]);
+#endif
+  }
+}
+
 FLOE_INLINE void RunRegionTile(const KernelArgs& args, const PointwisePlan& plan,
                                const TileCursor& cursor) {
   const OpInfo& op = *args.op;
@@ -79,6 +100,13 @@ FLOE_INLINE void RunRegionTile(const KernelArgs& args, const PointwisePlan& plan
   RunTileProgram(op.code, op.code_count, plan.registers, views, nullptr, rows, cols,
                  {result, cols});
   uint8_t* y = static_cast<uint8_t*>(args.outputs[0]) + at;
+  if (op.outputs[0].dtype != DType::kBool) {
+    const bool is_signed = op.outputs[0].dtype == DType::kI8;
+    for (int64_t r = 0; r < rows; ++r) {
+      StoreBytes(result + r * cols, cols, is_signed, y + r * row_stride);
+    }
+    return;
+  }
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t i = 0; i < cols; ++i) y[r * row_stride + i] = result[r * cols + i] != 0 ? 1 : 0;
   }
