@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   app.add_flag("--check", options.check, "Compare with the embedded goldens");
   app.add_flag("--verify", options.verify_payload, "Check the weights' checksums when opening");
   app.add_flag("--huge-pages", options.huge_pages, "Copy the weights into huge pages");
+  app.add_flag("--cold", options.cold, "Sweep the caches before each run (192 MiB are read)");
   app.add_flag("--json", json, "Print one JSON object");
   try {
     app.parse(argc, argv);

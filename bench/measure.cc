@@ -9,6 +9,8 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -25,8 +27,8 @@ double MsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-// Of this program alone. ru_maxrss would include what the parent had before exec, which is more than
-// a small model's memory when the parent is a Python script.
+// Of this program alone. ru_maxrss would include what the parent had before exec, which is more
+// than a small model's memory when the parent is a Python script.
 uint64_t PeakRss() {
 #if defined(__linux__)
   std::ifstream status("/proc/self/status");
@@ -48,9 +50,26 @@ struct Stream {
 };
 
 // Runs until the time or the count is reached; every stream stops on its own clock.
+// Reads so much memory that no cache still holds what a run used before.
+class CacheSweeper {
+ public:
+  void Sweep() {
+    uint64_t sum = 0;
+    for (const uint64_t word : words_) sum += word;
+    sum_ = sum;
+  }
+
+ private:
+  std::vector<uint64_t> words_ = std::vector<uint64_t>((size_t{192} << 20) / sizeof(uint64_t), 1);
+  volatile uint64_t sum_ = 0;  // So that the reads stay.
+};
+
 void RunStream(const Options& options, Stream* stream) {
+  std::optional<CacheSweeper> sweeper;
+  if (options.cold) sweeper.emplace();
   const auto start = Clock::now();
   while (true) {
+    if (sweeper) sweeper->Sweep();
     const auto begin = Clock::now();
     if (const Outcome o = stream->session.Run(); !o.ok()) {
       stream->status = cli::ToAbsl(o);
@@ -224,12 +243,15 @@ absl::StatusOr<Measurement> Measure(const Options& options) {
   }
   RunStream(options, streams[0].get());
   for (std::thread& t : threads) t.join();
-  const double seconds = MsSince(start) * 1e-3;
+  double seconds = MsSince(start) * 1e-3;
   for (const auto& stream : streams) {
     if (!stream->status.ok()) return stream->status;
     m.run_ms.insert(m.run_ms.end(), stream->ms.begin(), stream->ms.end());
   }
   m.latency = Summarise(m.run_ms);
+  if (options.cold) {  // Without the sweeps between the runs.
+    seconds = std::accumulate(m.run_ms.begin(), m.run_ms.end(), 0.0) * 1e-3 / options.streams;
+  }
   m.throughput = static_cast<double>(m.run_ms.size()) * static_cast<double>(m.batch) / seconds;
   const floe_session_info session_info = streams[0]->session.Info();
   m.arena_bytes = session_info.arena_bytes;

@@ -25,6 +25,7 @@ struct Options {
   double min_time = 1.0;  // Seconds, of the measured part.
   std::map<std::string, int64_t> dims;
   std::string inputs;  // .npz or .npy; empty: a golden's, else random.
+  bool cold = false;   // Caches are swept before each run: weights come from memory.
   bool profile = false;
   bool check = false;
   bool verify_payload = false;

@@ -19,15 +19,9 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "peers"))
 
-
-def peak_rss_bytes():
-    """Of this program alone. getrusage's figure would include the parent's, which exec inherits."""
-    with open("/proc/self/status", encoding="ascii") as f:
-        for line in f:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    raise OSError("/proc/self/status has no VmHWM")
+import timing  # noqa: E402
 
 
 def make_inputs(args):
@@ -77,16 +71,7 @@ def load_inputs(np, path, session):
 
 def timed_runs(session, binding, seconds, warmup):
     """Milliseconds of each run, for at least `seconds` and 5 runs."""
-    for _ in range(warmup):
-        session.run_with_iobinding(binding)
-    times = []
-    begin = now = time.perf_counter_ns()
-    while now - begin < seconds * 1e9 or len(times) < 5:
-        start = time.perf_counter_ns()
-        session.run_with_iobinding(binding)
-        now = time.perf_counter_ns()
-        times.append((now - start) * 1e-6)
-    return times
+    return timing.timed_runs(lambda: session.run_with_iobinding(binding), seconds, warmup)
 
 
 def call_overhead_ms(onnxruntime, np):
@@ -106,7 +91,7 @@ def measure(args):
     import numpy as np
     import onnxruntime
 
-    baseline = peak_rss_bytes()
+    baseline = timing.peak_rss_bytes()
     start = time.perf_counter_ns()
     session = open_session(onnxruntime, args.model, args.threads)
     session_ms = (time.perf_counter_ns() - start) * 1e-6
@@ -114,7 +99,7 @@ def measure(args):
     start = time.perf_counter_ns()
     session.run_with_iobinding(binding)
     first_ms = (time.perf_counter_ns() - start) * 1e-6
-    rss = peak_rss_bytes()
+    rss = timing.peak_rss_bytes()
     times = timed_runs(session, binding, args.seconds, args.warmup)
     del binding, session
     result = {

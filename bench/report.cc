@@ -159,6 +159,8 @@ std::string ToJson(const Options& options, const Measurement& m) {
   j["open_ms"] = m.open_ms;
   j["bind_ms"] = m.bind_ms;
   j["first_run_ms"] = m.first_run_ms;
+  j["batch"] = m.batch;
+  j["cold"] = options.cold;
   j["throughput"] = m.throughput;
   j["peak_rss_bytes"] = m.peak_rss_bytes;
   j["constant_bytes"] = m.constant_bytes;
