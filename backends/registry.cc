@@ -7,9 +7,9 @@ namespace floe {
 namespace {
 
 constinit const KernelTable* const kTables[] = {
-    &cpu::kAvx512Table,
-    &cpu::kAvx2Table,
-    &cpu::kSse2Table,
+#define FLOE_CPU_ISA(name, base, available) &cpu::name::kTable,
+#include "backends/cpu/isas.list.def"
+#undef FLOE_CPU_ISA
     &reference::twins::kTwinTable,
 };
 

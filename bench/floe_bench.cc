@@ -40,7 +40,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", options.seed, "Seed of random inputs");
   app.add_option("--backend", options.backend, "cpu or reference")
       ->check(CLI::IsMember({"cpu", "reference"}));
-  app.add_option("--isa", options.isa, "Highest ISA to use: sse2, avx2, avx512");
+  app.add_option("--isa", options.isa,
+                 "Highest ISA to use: sse2, avx2, avxvnni, avx512, avx512vnni, amx");
   app.add_flag("--profile", options.profile, "Print a table of instructions");
   app.add_option("--trace", trace, "Write a Chrome/Perfetto trace (implies --profile)");
   app.add_flag("--check", options.check, "Compare with the embedded goldens");

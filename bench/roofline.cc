@@ -92,8 +92,10 @@ bool Has(const char* isa) {
 
 std::string PickIsa(const std::string& isa) {
 #if defined(__x86_64__)
-  if ((isa.empty() || isa == "avx512") && Has("avx512")) return "avx512";
-  if (isa != "sse2" && Has("avx2")) return "avx2";
+  // (What VNNI and AMX add is not for fp32.)
+  const bool wide = isa.empty() || isa.starts_with("avx512") || isa == "amx";
+  if (wide && Has("avx512")) return "avx512";
+  if (isa != "sse2" && isa != "amx_plain" && Has("avx2")) return "avx2";
   return "sse2";
 #else
   return isa.empty() ? "plain" : isa;

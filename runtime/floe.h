@@ -174,7 +174,7 @@ typedef struct floe_open_options {
   size_t struct_size;
   floe_limits limits;       /* A field of 0 means its default: 256 MiB, 64 GiB, 1 Mi, 1e15. */
   const char* backend;      /* "cpu" (default), "reference". */
-  const char* isa;          /* Highest ISA to use: "sse2", "avx2", "avx512". Null: the best. */
+  const char* isa;          /* Highest ISA to use: "sse2", "avx2", "avx512", ... Null: the best. */
   int32_t verify_payload;   /* Not 0: check the checksums of the weights too (reads them all). */
   int32_t copy;             /* Not 0: copy the file into allocated memory and ask for huge pages, so
                                that later changes to the file cannot touch the process. */

@@ -3,7 +3,7 @@
 # unique or common), or any global one that is not a kernel of its own ISA's namespace.
 set(checked 0)
 foreach(object IN LISTS OBJECTS)
-  if(NOT object MATCHES "_(sse2|avx2|avx512)\\.cc\\.o(bj)?$")
+  if(NOT object MATCHES "_(sse2|avx2|avxvnni|avx512|avx512vnni|amx|amx_plain)\\.cc\\.o(bj)?$")
     continue()
   endif()
   set(isa ${CMAKE_MATCH_1})

@@ -1,6 +1,10 @@
 #include "backends/cpu/cpuid.h"
 
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <atomic>
 #include <cstdint>
@@ -8,7 +12,14 @@
 namespace floe::cpu {
 namespace {
 
-enum Feature : uint32_t { kProbed = 1, kAvx2 = 2, kAvx512 = 4 };
+enum Feature : uint32_t {
+  kProbed = 1,
+  kAvx2 = 2,
+  kAvx512 = 4,
+  kAvxVnni = 8,
+  kAvx512Vnni = 16,
+  kAmx = 32,
+};
 
 // XCR0 says which register state the operating system saves; only valid when OSXSAVE is set.
 uint64_t ReadXcr0() {
@@ -18,6 +29,16 @@ uint64_t ReadXcr0() {
 }
 
 constexpr bool AllSet(uint64_t value, uint64_t bits) { return (value & bits) == bits; }
+
+// Linux gives a process the 8 KiB of tile state on request only.
+bool MayUseTiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 
 uint32_t Probe() {
   uint32_t features = kProbed;
@@ -32,7 +53,18 @@ uint32_t Probe() {
   if (!AllSet(b, 1u << 5)) return features;
   features |= kAvx2;
   constexpr uint32_t kF = 1u << 16, kDq = 1u << 17, kBw = 1u << 30, kVl = 1u << 31;
-  if (AllSet(xcr0, kMaskZmm) && AllSet(b, kF | kDq | kBw | kVl)) features |= kAvx512;
+  constexpr uint32_t kVnni = 1u << 11, kTile = 1u << 22 | 1u << 24 | 1u << 25;
+  constexpr uint64_t kTileState = 0x60000;
+  if (AllSet(xcr0, kMaskZmm) && AllSet(b, kF | kDq | kBw | kVl)) {
+    features |= kAvx512;
+    if (AllSet(c, kVnni)) features |= kAvx512Vnni;
+    if (AllSet(c, kVnni) && AllSet(d, kTile) && AllSet(xcr0, kTileState) && MayUseTiles()) {
+      features |= kAmx;
+    }
+  }
+  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && AllSet(a, 1u << 4)) {
+    features |= kAvxVnni;
+  }
   return features;
 }
 
@@ -53,5 +85,8 @@ uint32_t Features() {
 bool HasSse2() { return true; }
 bool HasAvx2() { return (Features() & kAvx2) != 0; }
 bool HasAvx512() { return (Features() & kAvx512) != 0; }
+bool HasAvxVnni() { return (Features() & kAvxVnni) != 0; }
+bool HasAvx512Vnni() { return (Features() & kAvx512Vnni) != 0; }
+bool HasAmx() { return (Features() & kAmx) != 0; }
 
 }  // namespace floe::cpu

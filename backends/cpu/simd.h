@@ -1,9 +1,9 @@
 // The vector of floats of the ISA that this file is compiled for, as the compiler's own type with
 // one spelling of the few operations that kernels need.
 //
-// Only ISA files (floe_cpu_family in CMakeLists.txt) include this. FLOE_ISA is the namespace of the
-// ISA: everything here is in its unnamed namespace, so nothing can be shared between ISAs.
-// A row of a 16-column panel is kRowVecs vectors.
+// Only ISA files (floe_cpu_family in CMakeLists.txt) include this. FLOE_ISA, which CMake
+// defines, is the namespace of the ISA: everything here is in its unnamed namespace, so nothing can
+// be shared between ISAs. A row of a 16-column panel is kRowVecs vectors.
 #ifndef FLOE_BACKENDS_CPU_SIMD_H_
 #define FLOE_BACKENDS_CPU_SIMD_H_
 
@@ -12,14 +12,21 @@
 #include <cstdint>
 
 #if defined(__AVX512F__)
-#define FLOE_ISA avx512
 #define FLOE_ISA_AVX512 1
 #elif defined(__AVX2__) && defined(__FMA__)
-#define FLOE_ISA avx2
 #define FLOE_ISA_AVX2 1
 #else
-#define FLOE_ISA sse2
 #define FLOE_ISA_SSE2 1
+#endif
+
+// A file for an ISA with a base calls what the base's files export.
+#if defined(FLOE_BASE_ISA)
+namespace floe::cpu {
+namespace FLOE_BASE_ISA {}
+namespace FLOE_ISA {
+using namespace FLOE_BASE_ISA;
+}  // namespace FLOE_ISA
+}  // namespace floe::cpu
 #endif
 
 #define FLOE_STR_(x) #x

@@ -2,7 +2,10 @@
 //
 //   <family>/<family>_kernel.h     the implementation, one source for all ISAs, written with simd.h
 //   <family>/<family>_<isa>.cc     includes it; CMake gives the file its ISA's flags
-//   families.list.def              the families; tables.cc makes one KernelTable per ISA from it
+//   families.list.def              the families
+//   isas.list.def                  the ISAs, of which tables.cc makes one KernelTable each
+//   isa_members.list.def           the kernels that only some ISAs have
+//   amx/                           the tile unit as kernels see it
 //   simd.h                         the vector type of the ISA that the file is compiled for
 //   cpuid.h                        what this machine has
 //
@@ -18,9 +21,12 @@
 
 namespace floe::cpu {
 
-extern const KernelTable kSse2Table;    // Baseline x86-64.
-extern const KernelTable kAvx2Table;    // AVX2, FMA, F16C.
-extern const KernelTable kAvx512Table;  // AVX-512 F, BW, DQ, VL.
+#define FLOE_CPU_ISA(name, base, available) \
+  namespace name {                          \
+  extern const KernelTable kTable;          \
+  }
+#include "backends/cpu/isas.list.def"
+#undef FLOE_CPU_ISA
 
 }  // namespace floe::cpu
 

@@ -45,7 +45,8 @@ int main(int argc, char** argv) {
   run->add_option("--threads", run_flags.threads, "Threads of one run")->check(CLI::Range(1, 256));
   run->add_option("--backend", run_flags.backend, "cpu or reference")
       ->check(CLI::IsMember({"cpu", "reference"}));
-  run->add_option("--isa", run_flags.isa, "Highest ISA to use: sse2, avx2, avx512");
+  run->add_option("--isa", run_flags.isa,
+                  "Highest ISA to use: sse2, avx2, avxvnni, avx512, avx512vnni, amx");
   std::string path;
   std::string format = "text";
   CLI::App* inspect = app.add_subcommand("inspect", "Show what is in a program");

@@ -150,7 +150,7 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
 }
 
 // Computes the block's part of y.
-void RunBlock(const Product& p, const TaskBlock& block) {
+[[maybe_unused]] void RunBlock(const Product& p, const TaskBlock& block) {
   const ProductState& s = *p.state;
   const Tiling& tiling = s.tiling;
   const Epilogue& e = s.epilogue;
