@@ -23,6 +23,7 @@ std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
 std::span<const Row> ResizeRows();     // ops_resize.cc: Resize, Upsample, GridSample.
 std::span<const Row> AttentionRows();  // ops_attention.cc: Attention, RotaryEmbedding.
 std::span<const Row> ControlRows();    // ops_control.cc: If.
+std::span<const Row> QuantizedRows();  // ops_quantized.cc: QDQ, QOperator, integer products.
 
 // Numbers beyond this stand for "the end" in slices and are mistakes elsewhere; sums of a few that
 // are not do not overflow.
@@ -34,6 +35,13 @@ struct Window {
 };
 // Reads strides, dilations, pads and auto_pad for the given kernel and the spatial axes of x.
 Window ReadWindow(NodeBuilder& b, const ir::Value* x, std::vector<int64_t> kernel);
+
+// The type of that number in TensorProto.DataType; an error of the node if there is none.
+DType TypeAttr(NodeBuilder& b, int64_t data_type);
+// numpy's matmul: vectors become matrices, and their axis goes away afterwards.
+ir::Value* MatMulOf(NodeBuilder& b, ir::Value* a, ir::Value* c);
+// The spatial sizes of the filter, which kernel_shape may repeat.
+std::vector<int64_t> FilterSizes(NodeBuilder& b, const ir::Value* w);
 
 }  // namespace floe::onnx
 

@@ -54,12 +54,16 @@ void IsInf(NodeBuilder& b) {
                 {"detect_positive", b.Int("detect_positive", 1)}}));
 }
 
+}  // namespace
+
 DType TypeAttr(NodeBuilder& b, int64_t number) {
   const absl::StatusOr<DType> dtype = DTypeOf(static_cast<int32_t>(number));
   if (dtype.ok()) return *dtype;
   b.Unsupported(std::string(dtype.status().message()));
   return DType::kF32;
 }
+
+namespace {
 
 void Cast(NodeBuilder& b) {
   b.IgnoreAttr("saturate");    // Of 8-bit floats only.

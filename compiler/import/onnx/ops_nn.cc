@@ -7,11 +7,9 @@
 #include "compiler/import/onnx/ops.h"
 
 namespace floe::onnx {
-namespace {
 
 using ir::Value;
 
-// numpy's matmul: vectors become matrices, and their axis goes away afterwards.
 Value* MatMulOf(NodeBuilder& b, Value* a, Value* c) {
   if (a->rank() == 0 || c->rank() == 0) {
     if (b.ok()) b.Invalid("an operand is a scalar");
@@ -28,6 +26,8 @@ Value* MatMulOf(NodeBuilder& b, Value* a, Value* c) {
   if (row) shape.erase(shape.end() - (column ? 1 : 2));
   return b.Reshape(y, std::move(shape));
 }
+
+namespace {
 
 void MatMul(NodeBuilder& b) { b.Out(MatMulOf(b, b.In(0), b.In(1))); }
 
@@ -69,7 +69,8 @@ void FusedMatMul(NodeBuilder& b) {
   b.Out(product);
 }
 
-// The spatial sizes of the filter, which kernel_shape may repeat.
+}  // namespace
+
 std::vector<int64_t> FilterSizes(NodeBuilder& b, const Value* w) {
   std::vector<int64_t> sizes;
   for (int64_t i = 2; i < b.Rank(w); ++i) sizes.push_back(b.StaticDim(w, i));
@@ -80,6 +81,8 @@ std::vector<int64_t> FilterSizes(NodeBuilder& b, const Value* w) {
   if (sizes.empty() && b.ok()) b.Invalid("the filter has no spatial axes");
   return sizes;
 }
+
+namespace {
 
 std::vector<Value*> FilterOperands(NodeBuilder& b) {
   std::vector<Value*> inputs = {b.In(0), b.In(1)};

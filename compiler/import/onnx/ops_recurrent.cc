@@ -62,11 +62,11 @@ struct Layout {
 };
 
 // Runs `op` over the operands; `gates` rows of the weights belong to each unit.
-void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs) {
+void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs, Value* w,
+         Value* r) {
   const Layout layout = {b, b.Int("layout", 0) != 0};
-  Value* r = b.In(2);
   const int64_t hidden = b.Int("hidden_size", b.StaticDim(r, 2));
-  std::vector<Value*> inputs = {layout.Sequence(b.In(0)), b.In(1), r, b.OptIn(3), b.OptIn(4)};
+  std::vector<Value*> inputs = {layout.Sequence(b.In(0)), w, r, b.OptIn(3), b.OptIn(4)};
   for (size_t i = 0; i < states; ++i) inputs.push_back(layout.State(b.OptIn(5 + i)));
   if (op == OpId::kLstm) inputs.push_back(b.OptIn(7));
   while (inputs.back() == nullptr) inputs.pop_back();
@@ -81,12 +81,38 @@ void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs) 
   for (size_t i = 1; i < y.size(); ++i) b.Out(i, layout.State(y[i]));
 }
 
+// Weights of DynamicQuantizeLSTM, [D, K, 4H] in 8 bits with a scale for each direction or each
+// column, as LSTM has them.
+Value* LstmWeights(NodeBuilder& b, size_t weights, size_t scales) {
+  Value* w = b.In(weights);
+  Value* scale = b.In(scales);
+  Value* zero = b.OptIn(scales + 1);
+  const ir::Shape columns = {b.Dim(w, 0), ir::Dim(1), b.Dim(w, 2)};
+  const int64_t size = b.StaticDim(w, 1);
+  const auto one_per_column = [&](Value* v) {
+    if (!b.ok()) return v;
+    if (v->rank() == 1) return b.Expand(b.Reshape(v, {v->shape()[0], 1, 1}), columns);
+    return b.Reshape(v, columns);
+  };
+  std::vector<Value*> inputs = {w, one_per_column(scale)};
+  if (zero != nullptr) inputs.push_back(one_per_column(zero));
+  if (!b.ok()) return w;
+  w = b.Emit(OpId::kDequantize, std::move(inputs),
+             {{"axis", int64_t{1}},
+              {"block", std::max<int64_t>(1, size)},
+              {"to", static_cast<int64_t>(DType::kF32)}});
+  return b.Transpose(w, {0, 2, 1});
+}
+
 void Lstm(NodeBuilder& b) {
   const Direction d = ReadDirection(b);
   NeedActivations(b, d, {"Sigmoid", "Tanh", "Tanh"});
   NeedNoClip(b);
   if (b.Int("input_forget", 0) != 0) return b.Unsupported("coupled gates (input_forget = 1)");
-  Run(b, OpId::kLstm, 4, 2, {{"direction", d.id}});
+  const bool quantized = b.row().param != 0;
+  Value* w = quantized ? LstmWeights(b, 1, 8) : b.In(1);
+  Value* r = quantized ? LstmWeights(b, 2, 10) : b.In(2);
+  Run(b, OpId::kLstm, 4, 2, {{"direction", d.id}}, w, r);
 }
 
 void Gru(NodeBuilder& b) {
@@ -94,7 +120,7 @@ void Gru(NodeBuilder& b) {
   NeedActivations(b, d, {"Sigmoid", "Tanh"});
   NeedNoClip(b);
   const int64_t reset = b.Int("linear_before_reset", 0);
-  Run(b, OpId::kGru, 3, 1, {{"direction", d.id}, {"linear_before_reset", reset}});
+  Run(b, OpId::kGru, 3, 1, {{"direction", d.id}, {"linear_before_reset", reset}}, b.In(1), b.In(2));
 }
 
 void Rnn(NodeBuilder& b) {
@@ -103,11 +129,12 @@ void Rnn(NodeBuilder& b) {
   const bool relu = !given.empty() && SameName(given[0], "Relu");
   NeedActivations(b, d, {relu ? "Relu" : "Tanh"});
   NeedNoClip(b);
-  Run(b, OpId::kRnn, 1, 1, {{"direction", d.id}, {"activation", int64_t{relu}}});
+  Run(b, OpId::kRnn, 1, 1, {{"direction", d.id}, {"activation", int64_t{relu}}}, b.In(1), b.In(2));
 }
 
 constexpr Row kRows[] = {
     {"LSTM", 7, Lstm, OpId::kLstm},
+    {"DynamicQuantizeLSTM", 1, Lstm, OpId::kLstm, 1, kMicrosoft},
     {"GRU", 7, Gru, OpId::kGru},
     {"RNN", 7, Rnn, OpId::kRnn},
 };

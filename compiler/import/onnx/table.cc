@@ -15,9 +15,9 @@ std::string Key(const std::string& domain, const std::string& op_type) {
 const Table& Rows() {
   static const Table* table = [] {
     auto* t = new Table;
-    for (const auto rows :
-         {MathRows(), ReduceRows(), ShapeRows(), GenerateRows(), IndexRows(), NetworkRows(),
-          PoolRows(), RecurrentRows(), ResizeRows(), AttentionRows(), ControlRows()}) {
+    for (const auto rows : {MathRows(), ReduceRows(), ShapeRows(), GenerateRows(), IndexRows(),
+                            NetworkRows(), PoolRows(), RecurrentRows(), ResizeRows(),
+                            AttentionRows(), ControlRows(), QuantizedRows()}) {
       for (const Row& row : rows) (*t)[Key(row.domain, row.op_type)].push_back(&row);
     }
     return t;
