@@ -42,6 +42,7 @@ absl::Status RecogniseNorms(ir::Graph& graph, Report& report);
 absl::Status RecogniseActivations(ir::Graph& graph, Report& report);
 absl::Status FuseEpilogues(ir::Graph& graph, Report& report);
 absl::Status FuseSoftmaxPrologues(ir::Graph& graph, Report& report);
+absl::Status ReduceWindows(ir::Graph& graph, Report& report);
 absl::Status FusePointwise(ir::Graph& graph, Report& report);
 
 // "relu '/layer1/relu'": how reports name a node.

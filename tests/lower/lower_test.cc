@@ -124,11 +124,11 @@ const std::vector<Rule>& Rules() {
          b.Out(b.Relu(b.Conv(b.In("x", {1, 21, 9, 9}), {21, 1, 3, 3}, 1, 1, 21)), "y");
        },
        {"depthwise_conv"}},
-      {"conv_1d_falls_back_with_its_epilogue",
+      {"conv_1d_is_one_kernel",
        [](Builder& b) {
          b.Out(b.Relu(b.Conv(b.In("x", {2, 5, 17}), {8, 5, 3}, 1)), "y");
        },
-       {"generic", "falls back"}},
+       {"conv "}},
       {"pools_and_head",
        [](Builder& b) {
          ir::Value* x = b.Relu(b.Conv(b.Batched("x", {3, 12, 12}), {16, 3, 3, 3}, 1));
