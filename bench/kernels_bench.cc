@@ -115,6 +115,14 @@ Case Conv(const std::string& name, int64_t in, int64_t out, int64_t size, int64_
   return c;
 }
 
+// The same 3x3 convolution in tiles of t x t inputs.
+Case Winograd(const std::string& name, int64_t t, int64_t in, int64_t out, int64_t size) {
+  Case c = Conv(name, in, out, size, 3, 1);
+  c.kernel = KernelId::kWinogradConv;
+  c.inputs.insert(c.inputs.begin() + 2, Make({out, in, t, t}, LayoutId::kWinogradPanels16));
+  return c;
+}
+
 // 3x3, with bias and clamp to [0, 6].
 Case Depthwise(const std::string& name, int64_t channels, int64_t size, int64_t stride) {
   Case c{name, KernelId::kDepthwiseConv, {}, {Image(channels, (size - 1) / stride + 1)}, {}, {}};
@@ -156,6 +164,13 @@ void AddProducts(std::vector<Case>* cases) {
   cases->push_back(Conv("first_7x7s2_1_8_128", 1, 8, 128, 7, 2));
   cases->push_back(Conv("last_3x3_64_3_64", 64, 3, 64, 3, 1));
   cases->push_back(Conv("last_1x1_64_1_64", 64, 1, 64, 1, 1));
+  for (const int64_t t : {4, 6}) {
+    const std::string tile = "f" + std::to_string(t - 2) + "_resnet_";
+    cases->push_back(Winograd(tile + "64_64_56", t, 64, 64, 56));
+    cases->push_back(Winograd(tile + "128_128_28", t, 128, 128, 28));
+    cases->push_back(Winograd(tile + "256_256_14", t, 256, 256, 14));
+    cases->push_back(Winograd(tile + "512_512_7", t, 512, 512, 7));
+  }
   cases->push_back(Depthwise("mobilenet_96_112_s2", 96, 112, 2));
   cases->push_back(Depthwise("mobilenet_144_56", 144, 56, 1));
   cases->push_back(Depthwise("mobilenet_384_14", 384, 14, 1));

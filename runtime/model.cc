@@ -1,5 +1,6 @@
 #include "runtime/model.h"
 
+#include <cstring>
 #include <new>
 
 namespace floe::runtime {
@@ -56,10 +57,29 @@ uint64_t Model::resident_bytes() const {
 
 void Model::Prefault() {
   if (prefaulted_.exchange(true, std::memory_order_relaxed)) return;
-  for (SectionKind kind :
-       {SectionKind::kConstants, SectionKind::kPackedWeights, SectionKind::kAlternatives}) {
-    const auto section = view().sections[static_cast<size_t>(kind)];
-    PrefaultMemory(section.data(), section.size(), /*write=*/false);
+  // An operand in kAlternatives is read instead of the one before it, but by the reference: of two
+  // forms of the same weights, one is never touched.
+  constexpr auto kAlternatives = static_cast<uint32_t>(SectionKind::kAlternatives);
+  constexpr uintptr_t kPage = 4096;
+  const ProgramView& p = view();
+  const bool alternatives = std::strcmp(kernels().backend, "reference") != 0;
+  for (const Instruction& i : p.instructions) {
+    bool next_is_read = false;  // The operand after this one, in its place.
+    for (uint32_t k = i.input_count; k-- > 0;) {
+      const bool replaced = next_is_read;
+      next_is_read = false;
+      const uint32_t operand = p.operands[i.first_operand + k];
+      if (operand == kNoIndex) continue;
+      const ValueDef& v = p.values[p.Root(operand)];
+      if (v.storage != static_cast<uint8_t>(Storage::kConstant)) continue;
+      const bool alternative = v.link == kAlternatives;
+      const bool unread = alternative ? !alternatives : replaced;
+      next_is_read = alternative && alternatives;
+      if (unread) continue;
+      const uint8_t* data = p.sections[v.link].data() + v.offset;
+      const uintptr_t before = reinterpret_cast<uintptr_t>(data) % kPage;
+      PrefaultMemory(data - before, before + v.bytes + kPage - 1, /*write=*/false);
+    }
   }
 }
 

@@ -17,6 +17,8 @@
 
 #include <cstdint>
 
+#include "format/footprint.h"
+
 namespace floe::winograd {
 
 inline constexpr int kMaxTile = 6;
@@ -51,6 +53,29 @@ inline void TransformFilter(int t, const float* filter, double* u) {
     }
   }
 }
+
+// The instruction without u: a plain conv. `inputs` has room for kMaxOperands and must outlive it.
+OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs);
+
+// How kernels cut the work: the same for every ISA, since the scratch depends on it. Tiles of all
+// images are one line of `tiles`; a block of up to `block` of them is transformed into `t * t`
+// matrices of [block][channels], which are multiplied by those of u for `group_panels` panels at a
+// time, and the products [block][16 * group_panels] are transformed back.
+struct Blocking {
+  int64_t t = 0;
+  int64_t m = 0;
+  int64_t tiles_y = 0, tiles_x = 0, tiles = 0;
+  int64_t block = 0;
+  int64_t panels = 0, group_panels = 0;
+  int64_t input_pitch = 0;   // Floats between tiles of a matrix of transformed inputs,
+  int64_t input_matrix = 0;  // and between such matrices.
+  int64_t output_pitch = 0;  // The same of the products.
+  int64_t output_matrix = 0;
+};
+
+// `op` has all its operands, a result that is not empty, and passed the checks of their shapes.
+// False if the scratch's size overflows.
+[[nodiscard]] bool PlanBlocks(const OpInfo& op, Blocking* blocking, int64_t* scratch_bytes);
 
 }  // namespace floe::winograd
 

@@ -62,7 +62,11 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
       !s.ok()) {
     return s;
   }
-  auto selected = SelectKernels(*graph, options.method);
+  const WinogradPlan winograd = PlanWinograd(*graph, options.accuracy);
+  if (std::string line = winograd.Describe(options.accuracy); !line.empty()) {
+    report->passes.Add(std::move(line));
+  }
+  auto selected = SelectKernels(*graph, options.method, winograd);
   if (!selected.ok()) return selected.status();
   LoweredProgram& program = **selected;
   if (absl::Status s = AddGoldens(*graph, options.goldens, &program); !s.ok()) return s;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "compiler/ir/graph.h"
 #include "compiler/lower/plan.h"
+#include "compiler/lower/winograd_choice.h"
 #include "compiler/passes/pass.h"
 #include "format/writer.h"
 
@@ -27,6 +28,7 @@ struct CompileOptions {
   std::string method = "forward";
   PlanOptions plan;
   passes::PassOptions passes;
+  Accuracy accuracy = Accuracy::kDefault;
   std::vector<Golden> goldens;
 };
 

@@ -20,9 +20,10 @@ std::string DescribeCode(const std::vector<PwInstr>& code) {
 }
 
 absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& graph,
-                                                              const std::string& method_name) {
+                                                              const std::string& method_name,
+                                                              const WinogradPlan& winograd) {
   auto program = std::make_unique<LoweredProgram>(graph);
-  Selector selector(graph, program.get());
+  Selector selector(graph, winograd, program.get());
   if (absl::Status s = selector.Run(method_name); !s.ok()) return s;
   return program;
 }

@@ -16,18 +16,21 @@
 #include "backends/kernel.h"
 #include "compiler/ir/graph.h"
 #include "compiler/lower/lowered.h"
+#include "compiler/lower/winograd_choice.h"
 
 namespace floe::lower {
 
 // Lowers all nodes and sets the program's method. `graph` is the pipeline's result (verified, types
-// inferred). The program has no arena plan and no constant offsets yet.
+// inferred); `winograd` was made for it. The program has no arena plan and no constant offsets yet.
 absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& graph,
-                                                              const std::string& method_name);
+                                                              const std::string& method_name,
+                                                              const WinogradPlan& winograd = {});
 
 // The state of one lowering; the rules for the op families are its members, in select_*.cc.
 class Selector {
  public:
-  Selector(const ir::Graph& graph, LoweredProgram* program) : graph_(&graph), program_(*program) {}
+  Selector(const ir::Graph& graph, const WinogradPlan& winograd, LoweredProgram* program)
+      : graph_(&graph), winograd_(winograd), program_(*program) {}
 
   absl::Status Run(const std::string& method_name);
 
@@ -92,6 +95,7 @@ class Selector {
   absl::Status SelectGeneric(const ir::Node& node, const std::string& why);
 
   const ir::Graph* graph_;  // The graph or body that is being lowered.
+  const WinogradPlan& winograd_;
   LoweredProgram& program_;
   // A body's inputs are values of their own: a conversion made in a block is not seen outside.
   std::map<const ir::Value*, Home> homes_;

@@ -106,12 +106,22 @@ absl::Status Selector::SelectConv(const ir::Node& node) {
   spec.attrs = {w.dims()[2], w.dims()[3], strides[0], strides[1],   pads[0],
                 pads[1],     pads[2],     pads[3],    dilations[0], dilations[1]};
   if (!depthwise) spec.attrs.insert(spec.attrs.begin(), groups);
+  const auto winograd = winograd_.choices.find(&node);
   spec.code = epilogue.code;
   spec.inputs = {
       ChannelsLast(node.input(0)),
       program_.AddPacked(node.input(1)->name(), w,
                          depthwise ? LayoutId::kDepthwiseTaps16 : LayoutId::kConvPanels16, w.dims(),
                          depthwise ? 1 : static_cast<int>(groups), /*transposed=*/false)};
+  if (winograd != winograd_.choices.end()) {
+    const WinogradChoice& choice = winograd->second;
+    spec.kernel = static_cast<uint32_t>(KernelId::kWinogradConv);
+    spec.why += absl::StrFormat("; or F(%dx%d,3x3), %.1fx as fast, predicted error %.1e",
+                                choice.tile - 2, choice.tile - 2, choice.gain, choice.error);
+    spec.inputs.push_back(program_.AddPacked(
+        node.input(1)->name() + "/winograd", w, LayoutId::kWinogradPanels16,
+        {w.dims()[0], w.dims()[1], choice.tile, choice.tile}, 1, /*transposed=*/false));
+  }
   for (const ir::Value* v : epilogue.operands) {
     spec.inputs.push_back(v->rank() == 4 && !v->is_constant() ? ChannelsLast(v) : Dense(v));
   }

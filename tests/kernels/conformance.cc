@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "backends/families/winograd.h"
 #include "backends/registry.h"
 #include "tests/kernels/guarded_buffer.h"
 
@@ -122,6 +123,32 @@ void FillInput(const KernelCase& c, size_t i, std::mt19937* rng, GuardedBuffer* 
   } while (NextIndex(t, &index));
 }
 
+// Makes input `i`, winograd_panels16, what it has to be: the transform of conv_panels16 input 1.
+void TransformFilters(const KernelCase& c, size_t i, Operands* o) {
+  const TensorInfo& u = c.inputs[i];
+  const TensorInfo& w = c.inputs[1];
+  if (i < 2 || w.layout != LayoutId::kConvPanels16 || w.rank != 4 || w.dims[0] != u.dims[0] ||
+      w.dims[1] != u.dims[1] || w.dims[2] != 3 || w.dims[3] != 3) {
+    return;
+  }
+  const int64_t t = u.dims[2];
+  for (int64_t out = 0; out < u.dims[0]; ++out) {
+    for (int64_t in = 0; in < u.dims[1]; ++in) {
+      float filter[9];
+      double transformed[winograd::kMaxTile * winograd::kMaxTile];
+      for (int64_t tap = 0; tap < 9; ++tap) {
+        filter[tap] = static_cast<float>(
+            ReadElement(w.dtype, o->inputs[1].data() + Position(w, {out, in, tap / 3, tap % 3})));
+      }
+      winograd::TransformFilter(static_cast<int>(t), filter, transformed);
+      for (int64_t at = 0; at < t * t; ++at) {
+        WriteElement(u.dtype, transformed[at],
+                     o->inputs[i].data() + Position(u, {out, in, at / t, at % t}));
+      }
+    }
+  }
+}
+
 Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed) {
   Operands o;
   std::mt19937 rng(seed);
@@ -129,6 +156,7 @@ Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed)
     const bool slack = (slack_inputs >> i & 1) != 0;
     o.inputs.emplace_back(Bytes(c.inputs[i]), slack ? kReadSlack : 0);
     if (c.inputs[i].present()) FillInput(c, i, &rng, &o.inputs.back());
+    if (c.inputs[i].layout == LayoutId::kWinogradPanels16) TransformFilters(c, i, &o);
     o.input_copies.emplace_back(o.inputs.back().data(),
                                 o.inputs.back().data() + o.inputs.back().size());
   }

@@ -176,5 +176,100 @@ INSTANTIATE_TEST_SUITE_P(Layouts, PackTest,
                            return std::string(info.param.name);
                          });
 
+// A tile of outputs by Winograd's formula from a packed filter, against the sum that it stands for.
+// The transforms are built from the points as winograd.h describes them.
+struct Transforms {
+  std::vector<std::vector<double>> input;   // B^T
+  std::vector<std::vector<double>> output;  // A^T
+};
+
+Transforms TransformsOf(const std::vector<double>& points) {
+  const size_t t = points.size() + 1;
+  const auto product_without = [&](size_t skipped) {
+    std::vector<double> c = {1};  // Coefficients, ascending.
+    for (size_t j = 0; j < points.size(); ++j) {
+      if (j == skipped) continue;
+      c.insert(c.begin(), 0);
+      for (size_t k = 0; k + 1 < c.size(); ++k) c[k] -= points[j] * c[k + 1];
+    }
+    c.resize(t);
+    return c;
+  };
+  Transforms result;
+  for (size_t i = 0; i < t; ++i) result.input.push_back(product_without(i));
+  for (size_t k = 0; k + 2 < t; ++k) {
+    std::vector<double> row;
+    for (const double p : points) row.push_back(std::pow(p, static_cast<double>(k)));
+    row.push_back(k + 3 == t ? 1 : 0);
+    result.output.push_back(row);
+  }
+  return result;
+}
+
+TEST(WinogradPackTest, FiltersGiveTheConvolution) {
+  const std::vector<double> points[] = {{0, 1, -1}, {0, 0.625, -0.625, 1.5, -1.5}};
+  for (const std::vector<double>& of : points) {
+    const Transforms transforms = TransformsOf(of);
+    const auto t = static_cast<int64_t>(of.size()) + 1;
+    TensorInfo info;
+    info.dtype = DType::kF32;
+    info.layout = LayoutId::kWinogradPanels16;
+    info.rank = 4;
+    info.dims[0] = 19;
+    info.dims[1] = 3;
+    info.dims[2] = info.dims[3] = t;
+    std::mt19937 random(3);
+    std::uniform_real_distribution<float> uniform(-1, 1);
+    std::vector<float> source(static_cast<size_t>(19 * 3 * 9));
+    for (float& f : source) f = uniform(random);
+    std::vector<float> packed(static_cast<size_t>(32 * 3 * t * t), -1.0f);
+    PackWeights(info, source.data(), /*transposed=*/false, packed.data());
+    std::vector<double> d(static_cast<size_t>(t * t));
+    for (double& v : d) v = uniform(random);
+    const auto at = [&](const auto& v, int64_t y, int64_t x) {
+      return static_cast<double>(v[static_cast<size_t>(y * t + x)]);
+    };
+    for (int64_t o = 0; o < 19; ++o) {
+      for (int64_t c = 0; c < 3; ++c) {
+        const float* filter = source.data() + (o * 3 + c) * 9;
+        for (int64_t oy = 0; oy < t - 2; ++oy) {
+          for (int64_t ox = 0; ox < t - 2; ++ox) {
+            double want = 0, got = 0;
+            for (int64_t i = 0; i < 9; ++i) {
+              want += static_cast<double>(filter[i]) * at(d, oy + i / 3, ox + i % 3);
+            }
+            for (int64_t y = 0; y < t; ++y) {
+              for (int64_t x = 0; x < t; ++x) {
+                double v = 0;
+                for (int64_t i = 0; i < t; ++i) {
+                  for (int64_t j = 0; j < t; ++j) {
+                    v += transforms.input[static_cast<size_t>(y)][static_cast<size_t>(i)] *
+                         at(d, i, j) *
+                         transforms.input[static_cast<size_t>(x)][static_cast<size_t>(j)];
+                  }
+                }
+                const int64_t index[4] = {o, c, y, x};
+                got +=
+                    transforms.output[static_cast<size_t>(oy)][static_cast<size_t>(y)] * v *
+                    static_cast<double>(packed[static_cast<size_t>(ElementOffset(info, index))]) *
+                    transforms.output[static_cast<size_t>(ox)][static_cast<size_t>(x)];
+              }
+            }
+            EXPECT_NEAR(got, want, 1e-5) << t << " filter " << o << ',' << c;
+          }
+        }
+      }
+    }
+    // The lanes beyond the last output.
+    for (int64_t m = 0; m < t * t; ++m) {
+      for (int64_t c = 0; c < 3; ++c) {
+        for (int64_t lane = 3; lane < 16; ++lane) {
+          EXPECT_EQ(packed[static_cast<size_t>(((m * 2 + 1) * 3 + c) * 16 + lane)], 0.0f);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace floe::lower

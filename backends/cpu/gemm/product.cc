@@ -151,6 +151,19 @@ void PrepareDepthwiseProduct(const OpInfo& op, const PrepareContext& context, Pr
   s->tiling.row_blocks = std::min(tasks, s->tiling.m);
 }
 
+void PrepareWinogradProduct(const OpInfo& op, ProductState* state) {
+  ProductState* s = new (state) ProductState{};
+  const TensorInfo& y = op.outputs[0];
+  const families::WindowAttrs window = families::ReadWindow(op.attrs + 1);
+  s->empty = y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0;
+  if (s->empty) return;
+  s->a = ImageStrides(op.inputs[0], &s->a_offset);
+  s->a_offset -= window.pt * s->a.y + window.pl * s->a.x;
+  s->y = ImageStrides(y, &s->y_offset);
+  s->grid = {y.dims[3], y.dims[2]};
+  DescribeOperands(op, 3, y.dims[1], s);
+}
+
 void ZeroLinesHalo(const TensorInfo& y, void* base, int64_t begin, int64_t end) {
   if (y.halo.empty()) return;
   const int64_t height = y.dims[2];

@@ -54,6 +54,8 @@ void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const T
 // Only strides, operands and tasks: tiling.m is the number of output lines of all images, and
 // tiling.row_blocks the number of tasks.
 void PrepareDepthwiseProduct(const OpInfo& op, const PrepareContext& context, ProductState* state);
+// Only strides and operands: winograd_conv's, whose grid stays one of lines.
+void PrepareWinogradProduct(const OpInfo& op, ProductState* state);
 inline int64_t* TapTable(void* state) {
   return reinterpret_cast<int64_t*>(static_cast<char*>(state) + families::kProductStateBytes);
 }

@@ -1,5 +1,5 @@
-// The twins of conv and depthwise_conv: one task for each output channel. Pixels outside the image
-// count as zero; the input's halo is never read.
+// The twins of conv, depthwise_conv and winograd_conv (which ignores u): one task for each output
+// channel. Pixels outside the image count as zero; the input's halo is never read.
 #include "backends/halo.h"
 #include "backends/reference/twins/epilogue.h"
 #include "backends/reference/twins/twins.h"
@@ -34,13 +34,15 @@ class Image {
 };
 
 // Output channel `o`, which reads input channels [first, first + w.dims[1]).
-void RunChannel(const KernelArgs& args, const Window& window, int64_t o, int64_t first) {
+// Epilogue operands start at input `extra`.
+void RunChannel(const KernelArgs& args, const Window& window, int64_t o, int64_t first,
+                uint32_t extra) {
   constexpr int64_t kPixels = 64;  // That share one decoded weight.
   const Image x(args.op->inputs[0], args.inputs[0]);
   const TensorInfo& w = args.op->inputs[1];
   const TensorInfo& y = args.op->outputs[0];
   const auto* weights = static_cast<const float*>(args.inputs[1]);
-  const TwinResult result(args, 2, 1);
+  const TwinResult result(args, extra, 1);
   for (int64_t line = 0; line < y.dims[0] * y.dims[2]; ++line) {
     const int64_t image = line / y.dims[2], oy = line % y.dims[2];
     for (int64_t begin = 0; begin < y.dims[3]; begin += kPixels) {
@@ -80,7 +82,9 @@ Status PrepareConv(const OpInfo& op, const PrepareContext&, void*, Schedule* sch
   return PrepareChannels(op, "conv__plain", schedule);
 }
 
-Rule RunConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+namespace {
+
+Rule RunChannels(const KernelArgs& args, uint32_t begin, uint32_t end, uint32_t extra) {
   const TensorInfo& y = args.op->outputs[0];
   const int64_t groups = args.op->attrs[0];
   for (uint32_t o = begin; o < end; ++o) {
@@ -89,9 +93,23 @@ Rule RunConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, voi
       continue;
     }
     const int64_t group = o / (y.dims[1] / groups);
-    RunChannel(args, ReadAttrs(args.op->attrs + 1), o, group * args.op->inputs[1].dims[1]);
+    RunChannel(args, ReadAttrs(args.op->attrs + 1), o, group * args.op->inputs[1].dims[1], extra);
   }
   return Rule::kNone;
+}
+
+}  // namespace
+
+Rule RunConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+  return RunChannels(args, begin, end, 2);
+}
+
+Status PrepareWinogradConv(const OpInfo& op, const PrepareContext&, void*, Schedule* schedule) {
+  return PrepareChannels(op, "winograd_conv__plain", schedule);
+}
+
+Rule RunWinogradConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+  return RunChannels(args, begin, end, 3);
 }
 
 Status PrepareDepthwiseConv(const OpInfo& op, const PrepareContext&, void*, Schedule* schedule) {
@@ -105,7 +123,7 @@ Rule RunDepthwiseConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t
       ZeroHalo(y, args.outputs[0]);
       continue;
     }
-    RunChannel(args, ReadAttrs(args.op->attrs), o, o);
+    RunChannel(args, ReadAttrs(args.op->attrs), o, o, 2);
   }
   return Rule::kNone;
 }

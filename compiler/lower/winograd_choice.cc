@@ -1,0 +1,192 @@
+#include "compiler/lower/winograd_choice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "format/checked.h"
+
+namespace floe::lower {
+namespace {
+
+// The cost table, in ns and bytes: one Zen 4 core, weights not in its caches.
+constexpr double kFlopsPerNs = 105;         // Direct convolutions and matrix products.
+constexpr double kWeightBytesPerNs = 18;    // Streamed from memory beside the arithmetic.
+constexpr double kInputTransform = 0.040;   // Each element of a transformed input,
+constexpr double kOutputTransform = 0.036;  // and of a product.
+constexpr double kLayer = 1000;
+constexpr double kLeastGain = 1.08;  // Else not worth the memory.
+constexpr int64_t kLeastChannels = 8;
+constexpr int64_t kLeastOutputs = 12;
+
+// Errors at 64 channels; they grow with the square root of the channels. A direct sum has 7e-7.
+constexpr double kError2 = 3.8e-7;
+constexpr double kError4 = 1.3e-6;
+constexpr double kErrorChannels = 64;
+
+// Costs that overlap in part: arithmetic and the weights' stream.
+double Together(double a, double b) { return std::max(a, b) + 0.25 * std::min(a, b); }
+
+double Pixels(const ConvSize& c) {
+  return static_cast<double>(c.images) * static_cast<double>(c.height) *
+         static_cast<double>(c.width);
+}
+double Weights(const ConvSize& c) {
+  return static_cast<double>(c.channels) * static_cast<double>(RoundUp(c.outputs, 16));
+}
+
+bool IsPlain3x3(const ir::Node& node) {
+  if (node.op() != OpId::kConv || !node.input(1)->is_constant() ||
+      node.input(0)->dtype() != DType::kF32 || node.input(0)->rank() != 4 ||
+      node.Int("groups") != 1) {
+    return false;
+  }
+  const std::vector<int64_t>& w = node.input(1)->constant().dims();
+  const auto ones = [&](const char* attribute) {
+    const std::vector<int64_t>& v = node.Ints(attribute);
+    return std::all_of(v.begin(), v.end(), [](int64_t i) { return i == 1; });
+  };
+  return w.size() == 4 && w[2] == 3 && w[3] == 3 && ones("strides") && ones("dilations");
+}
+
+// Of the fewest images and the largest ones: a batch only gains.
+ConvSize SizeOf(const ir::Graph& graph, const ir::Node& node) {
+  const ir::Shape& y = node.output()->shape();
+  const std::vector<int64_t>& w = node.input(1)->constant().dims();
+  return {std::max<int64_t>(1, y[0].Min(graph.symbols)), w[1], w[0], y[2].Max(graph.symbols),
+          y[3].Max(graph.symbols)};
+}
+
+// What a convolution may become, cheapest first; the last one is direct.
+struct Candidate {
+  const ir::Node* node;
+  double direct;
+  struct Option {
+    int tile;
+    double cost, error;
+  };
+  std::vector<Option> options;
+  size_t chosen = 0;
+};
+
+std::vector<Candidate> FindCandidates(const ir::Graph& graph) {
+  std::vector<Candidate> candidates;
+  for (const auto& node : graph.nodes()) {
+    if (!IsPlain3x3(*node)) continue;
+    const ConvSize size = SizeOf(graph, *node);
+    if (size.channels < kLeastChannels || size.outputs < kLeastOutputs || Pixels(size) == 0) {
+      continue;
+    }
+    Candidate c{node.get(), DirectCost(size), {}};
+    for (const int tile : {4, 6}) {
+      const double cost = WinogradCost(size, tile);
+      if (cost * kLeastGain > c.direct) continue;
+      c.options.push_back({tile, cost, WinogradError(size.channels, tile)});
+    }
+    if (c.options.empty()) continue;
+    c.options.push_back({0, c.direct, 0});
+    std::stable_sort(c.options.begin(), c.options.end(),
+                     [](const auto& a, const auto& b) { return a.cost < b.cost; });
+    candidates.push_back(std::move(c));
+  }
+  return candidates;
+}
+
+double SquaredError(const std::vector<Candidate>& candidates) {
+  double sum = 0;
+  for (const Candidate& c : candidates) {
+    sum += c.options[c.chosen].error * c.options[c.chosen].error;
+  }
+  return sum;
+}
+
+// Makes one convolution more exact, where that costs the least time for the error that it saves.
+void GiveUpOne(std::vector<Candidate>* candidates) {
+  Candidate* best = nullptr;
+  size_t best_option = 0;
+  double best_price = 0;
+  for (Candidate& c : *candidates) {
+    const Candidate::Option& now = c.options[c.chosen];
+    for (size_t i = c.chosen + 1; i < c.options.size(); ++i) {
+      const Candidate::Option& next = c.options[i];
+      if (next.error >= now.error) continue;
+      const double price =
+          (next.cost - now.cost) / (now.error * now.error - next.error * next.error);
+      if (best != nullptr && price >= best_price) continue;
+      best = &c;
+      best_option = i;
+      best_price = price;
+    }
+  }
+  best->chosen = best_option;  // There is one: the error is not zero.
+}
+
+}  // namespace
+
+double ErrorBudget(Accuracy accuracy) {
+  switch (accuracy) {
+    case Accuracy::kStrict:
+      break;
+    case Accuracy::kDefault:
+      return 1e-5;
+    case Accuracy::kFast:
+      return 1e-4;
+  }
+  return 0;
+}
+
+double DirectCost(const ConvSize& conv) {
+  const double weights = Weights(conv);
+  return kLayer +
+         Together(18 * weights * Pixels(conv) / kFlopsPerNs, 36 * weights / kWeightBytesPerNs);
+}
+
+double WinogradCost(const ConvSize& conv, int tile) {
+  const int64_t m = tile - 2;
+  const double elements = static_cast<double>(conv.images * CeilDiv(conv.height, m)) *
+                          static_cast<double>(CeilDiv(conv.width, m)) *
+                          static_cast<double>(tile * tile);
+  const double weights = Weights(conv);
+  const double transforms =
+      elements * (kInputTransform * static_cast<double>(conv.channels) +
+                  kOutputTransform * static_cast<double>(RoundUp(conv.outputs, 16)));
+  return kLayer + Together(2 * weights * elements / kFlopsPerNs + transforms,
+                           4 * tile * tile * weights / kWeightBytesPerNs);
+}
+
+double WinogradError(int64_t channels, int tile) {
+  return (tile == 4 ? kError2 : kError4) *
+         std::sqrt(std::max(1.0, static_cast<double>(channels) / kErrorChannels));
+}
+
+WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy) {
+  WinogradPlan plan;
+  const double budget = ErrorBudget(accuracy);
+  if (budget == 0) return plan;
+  std::vector<Candidate> candidates = FindCandidates(graph);
+  while (SquaredError(candidates) > budget * budget) GiveUpOne(&candidates);
+  plan.error = std::sqrt(SquaredError(candidates));
+  for (const Candidate& c : candidates) {
+    const Candidate::Option& option = c.options[c.chosen];
+    plan.given_up += c.chosen != 0 ? 1 : 0;
+    if (option.tile == 0) continue;
+    plan.choices[c.node] = {option.tile, option.error, c.direct / option.cost};
+  }
+  return plan;
+}
+
+std::string WinogradPlan::Describe(Accuracy accuracy) const {
+  if (choices.empty() && given_up == 0) return "";
+  std::string line = absl::StrFormat(
+      "winograd: %d convolutions in tiles, predicted error %.1e of max|y| (--accuracy=%s allows "
+      "%.0e)",
+      choices.size(), error, accuracy == Accuracy::kFast ? "fast" : "default",
+      ErrorBudget(accuracy));
+  if (given_up > 0) {
+    line += absl::StrFormat("; %d would gain more with a larger error", given_up);
+  }
+  return line;
+}
+
+}  // namespace floe::lower

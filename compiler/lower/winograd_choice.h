@@ -1,0 +1,49 @@
+// Which convolutions are computed in Winograd tiles (backends/families/winograd.h): those that
+// gain, as long as the whole model's predicted error stays within what the user allows.
+//
+// The prediction: one convolution's error, relative to its largest result, comes from a table of
+// measured errors; errors of different layers are independent, so they add up as squares. The cost:
+// arithmetic, transforms, and the way of the transformed weights from memory, which are 1.8 or 4
+// times as large. All of it depends on shapes only, so equal graphs give equal choices.
+#ifndef FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
+#define FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "compiler/ir/graph.h"
+
+namespace floe::lower {
+
+// How much error may be traded for speed: none, 1e-5 or 1e-4 of the model's results.
+enum class Accuracy { kStrict, kDefault, kFast };
+double ErrorBudget(Accuracy accuracy);
+
+struct WinogradChoice {
+  int tile = 0;      // Inputs of a tile's side: 4 is F(2x2,3x3), 6 is F(4x4,3x3).
+  double error = 0;  // Predicted, relative to max|y| of the layer.
+  double gain = 1;   // Predicted time of the direct convolution by that of the tiles.
+};
+
+struct WinogradPlan {
+  std::map<const ir::Node*, WinogradChoice> choices;
+  double error = 0;     // Of the whole model.
+  size_t given_up = 0;  // Convolutions that would gain (more), but for the budget.
+  std::string Describe(Accuracy accuracy) const;  // One line for --explain; empty without choices.
+};
+
+// A plain 3x3 convolution's costs, in ns of one core that the table was measured on.
+struct ConvSize {
+  int64_t images, channels, outputs, height, width;  // Of the result.
+};
+double DirectCost(const ConvSize& conv);
+double WinogradCost(const ConvSize& conv, int tile);
+double WinogradError(int64_t channels, int tile);
+
+// For the nodes of `graph`; those inside bodies of control flow stay direct.
+WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy);
+
+}  // namespace floe::lower
+
+#endif  // FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
