@@ -96,6 +96,7 @@ OpImpl Find(OpId op) {
     FLOE_ROW(ConvInteger, ConvInteger)
     FLOE_ROW(QGemm, QGemm)
     FLOE_ROW(QConv, QConv)
+    FLOE_ROW(Attention, Attention)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};

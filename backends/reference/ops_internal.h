@@ -225,6 +225,8 @@ FLOE_REFERENCE_OP(MatMulInteger)
 FLOE_REFERENCE_OP(ConvInteger)
 FLOE_REFERENCE_OP(QGemm)
 FLOE_REFERENCE_OP(QConv)
+// ops_attention.cc
+FLOE_REFERENCE_OP(Attention)
 #undef FLOE_REFERENCE_OP
 
 }  // namespace floe::reference

@@ -63,6 +63,30 @@ absl::Status Gemm(const Inference& n) {
   return n.Set(0, n.dtype(0), std::move(shape));
 }
 
+absl::Status Attention(const Inference& n) {
+  for (size_t i = 0; i < 3; ++i) {
+    FLOE_TRY(n.NeedRank(i, 4));
+    if (n.dtype(i) != DType::kF32) return n.Fail("operands are not f32");
+  }
+  const Shape &q = n.shape(0), &k = n.shape(1), &v = n.shape(2);
+  const std::optional<Dim> group = Dim::DivExact(q[1], k[1]);
+  if (k[0] != q[0] || v[0] != q[0] || k[1] != v[1] || k[2] != v[2] || k[3] != q[3]) {
+    return n.Fail("q, k and v do not fit each other");
+  }
+  if (!group || !group->is_constant() || group->constant() < 1) {
+    return n.Fail("the heads of q are no multiple of those of k");
+  }
+  if (n.has(3)) {
+    const Shape scores = {q[0], q[1], q[2], k[2]};
+    const absl::StatusOr<Shape> both = BroadcastShapes(n.graph, scores, n.shape(3));
+    if (!both.ok() || *both != scores || n.rank(3) > 4 ||
+        (n.dtype(3) != DType::kF32 && n.dtype(3) != DType::kBool)) {
+      return n.Fail("the mask is neither f32 nor bool or does not broadcast to " + n.Text(scores));
+    }
+  }
+  return n.Set(0, DType::kF32, {q[0], q[1], q[2], v[3]});
+}
+
 // Numbers of a sliding window on one axis, all checked.
 struct Window {
   int64_t kernel, stride, begin, end, dilation;
@@ -348,6 +372,7 @@ absl::Status Svd(const Inference& n) {
 constexpr ShapeRuleRow kRows[] = {
     {OpId::kMatMul, MatMul},
     {OpId::kGemm, Gemm},
+    {OpId::kAttention, Attention},
     {OpId::kConv, Conv},
     {OpId::kConvTranspose, ConvTranspose},
     {OpId::kMaxPool, Pool},

@@ -366,3 +366,46 @@ def column_cases():
     case("col2im", [x], y, image=[8], kernel=[3], strides=[2], pads=[1, 1], dilations=[1], atol=1e-6)
     case("col2im", [np.zeros((1, 4, 0), F32)], np.zeros((1, 1, 1, 1), F32), image=[1, 1], kernel=[2, 2], strides=[1, 1],
          pads=[0] * 4, dilations=[1, 1])
+
+
+# --- attention -----------------------------------------------------------------------------------
+
+def attention_cases():
+    """attention, by PyTorch's in double; rows without keys by its products and softmax."""
+    def sdpa(q, k, v, mask, scale, causal, zero_empty):
+        q, k, v = (torch.from_numpy(x.astype(F64)) for x in (q, k, v))
+        heads = q.shape[1] // k.shape[1]
+        k, v = k.repeat_interleave(heads, 1), v.repeat_interleave(heads, 1)
+        rows, keys = q.shape[2], k.shape[2]
+        bias = torch.zeros(rows, keys, dtype=torch.float64)
+        if causal:
+            offset = keys - rows if causal == 2 else 0
+            bias.masked_fill_(torch.ones(rows, keys).tril(offset) == 0, -math.inf)
+        if mask is not None:
+            m = torch.from_numpy(np.array(mask))
+            bias = bias + (torch.where(m, 0.0, -math.inf) if mask.dtype == np.bool_ else m.double())
+        y = torch.softmax(q @ k.transpose(2, 3) * scale + bias, -1) @ v
+        if zero_empty:
+            y = torch.where((bias == -math.inf).all(-1, keepdim=True), 0.0, y)
+        return y.numpy().astype(F32)
+
+    def one(b, h, g, s, n, d, e, mask=None, scale=0.5, causal=0, zero_empty=0):
+        q, k, v = rand(b, h, s, d), rand(b, g, n, d), rand(b, g, n, e)
+        y = sdpa(q, k, v, mask, scale, causal, zero_empty)
+        case("attention", [q, k, v] + ([] if mask is None else [mask]), y, atol=1e-6, scale=scale, causal=causal,
+             zero_empty=zero_empty)
+    one(1, 1, 1, 1, 1, 1, 1)
+    one(2, 3, 3, 5, 7, 4, 6)
+    one(2, 6, 2, 3, 3, 4, 2, scale=-1.5)
+    for causal in (1, 2):
+        one(1, 2, 2, 5, 5, 3, 3, causal=causal)
+        one(1, 2, 2, 3, 6, 3, 3, causal=causal)
+        one(1, 2, 2, 6, 3, 3, 3, causal=causal, zero_empty=1)
+    one(1, 1, 1, 6, 3, 3, 3, causal=2)
+    for shape in ((2, 3, 4, 5), (2, 1, 1, 5), (4, 5), (3, 4, 1), (5,), ()):
+        one(2, 3, 3, 4, 5, 3, 3, mask=rand(*shape))
+    for zero_empty in (0, 1):
+        one(2, 3, 3, 4, 5, 3, 3, mask=np.array([True, False, True, False])[:, None], zero_empty=zero_empty)
+    one(2, 3, 3, 4, 5, 3, 3, mask=RNG.random((2, 1, 4, 5)) < 0.6, zero_empty=1)
+    one(1, 2, 2, 4, 0, 3, 3, zero_empty=1)
+    one(0, 2, 2, 4, 3, 3, 3)
