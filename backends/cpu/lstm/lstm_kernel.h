@@ -160,7 +160,10 @@ Rule RunLstmRecurrence(const KernelArgs& args, uint32_t phase, uint32_t begin, u
   for (uint32_t task = begin; task < end; ++task) {
     int64_t first, last;
     TaskShare(groups, task, tasks, &first, &last);
-    for (int64_t group = first; group < last; ++group) LstmGroup(step, group);
+    for (int64_t i = first; i < last; ++i) {
+      // Back and forth: what the step before read last is still in the cache.
+      LstmGroup(step, phase % 2 == 0 ? i : first + last - 1 - i);
+    }
   }
   return Rule::kNone;
 }

@@ -1,0 +1,1 @@
+#include "backends/cpu/attention/attention_kernel.h"

@@ -1,0 +1,1 @@
+#include "backends/cpu/recurrence/recurrence_kernel.h"
