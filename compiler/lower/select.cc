@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& g
 absl::Status Selector::Run(const std::string& method_name) {
   FindHalos(*graph_);
   FindAbsorbedTransposes(*graph_);
+  FindAttentionViews(*graph_);
   std::vector<ValueId> inputs;
   for (const ir::Value* input : graph_->inputs()) {
     const ValueId id = program_.AddValue(input->name(), input->dtype(), input->shape());
@@ -128,8 +129,12 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
       if (f32) return SelectReduce(node);
       break;
     case OpId::kLstm:
-      if (f32) return SelectLstm(node);
+    case OpId::kGru:
+    case OpId::kRnn:
+      if (f32) return SelectRecurrent(node);
       break;
+    case OpId::kAttention:
+      return SelectAttention(node);
     case OpId::kPointwise:
       return SelectPointwise(node);
     case OpId::kIdentity:

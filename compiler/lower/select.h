@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "backends/kernel.h"
 #include "compiler/ir/graph.h"
+#include "compiler/lower/head_view.h"
 #include "compiler/lower/lowered.h"
 #include "compiler/lower/winograd_choice.h"
 
@@ -81,13 +82,23 @@ class Selector {
   absl::Status SelectSoftmax(const ir::Node& node);
   absl::Status SelectNorm(const ir::Node& node);
   absl::Status SelectReduce(const ir::Node& node);
-  absl::Status SelectLstm(const ir::Node& node);
   // The epilogue as kernels take it: the node's bias operand (if it is still one) comes first.
   struct Epilogue {
     std::vector<PwInstr> code;
     std::vector<const ir::Value*> operands;
   };
   Epilogue EpilogueOf(const ir::Node& node, size_t bias_operand) const;
+
+  // --- select_attention.cc
+  // Of the graph and of the bodies inside it. Moves that attention reads through are absorbed.
+  void FindAttentionViews(const ir::Graph& graph);
+  absl::Status SelectAttention(const ir::Node& node);
+
+  // --- select_recurrent.cc
+  absl::Status SelectRecurrent(const ir::Node& node);
+  // One direction's input products for all steps, [T,N,G*H], and its initial state `operand`.
+  ValueId InputProducts(const ir::Node& node, int64_t direction, int64_t gates);
+  ValueId InitialState(const ir::Node& node, size_t operand, int64_t direction);
 
   // --- select_shape.cc
   absl::Status SelectMovement(const ir::Node& node);
@@ -101,8 +112,11 @@ class Selector {
   std::map<const ir::Value*, Home> homes_;
   std::map<const ir::Value*, Halo> halos_;
   std::map<std::pair<const ir::Value*, std::vector<int64_t>>, ValueId> constants_;
-  // Transposes that a MatMul reads or writes through, and which are not run themselves.
+  // Moves that a MatMul or an attention reads or writes through, and which are not run themselves.
   std::set<const ir::Node*> absorbed_;
+  // Operands of attention, by node and number, and the moves that only they need.
+  std::map<std::pair<const ir::Node*, size_t>, HeadView> head_views_;
+  std::set<const ir::Node*> read_through_;
   std::string current_;  // The node being lowered: the name of conversions made for it.
 };
 

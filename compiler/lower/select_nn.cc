@@ -1,4 +1,4 @@
-// Selection of convolutions, matrix products, pools, normalisations and recurrences.
+// Selection of convolutions, matrix products, pools and normalisations.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -16,14 +16,6 @@ constexpr PwInstr Load(uint8_t dst, uint8_t operand) {
 }
 constexpr PwInstr AddTo(uint8_t dst, uint8_t a, uint8_t b) {
   return {static_cast<uint8_t>(PwOp::kAdd), dst, a, b, 0, 0, 0, 0.0f};
-}
-
-// Row `first` of axis 0 in the given dims, sharing the bytes.
-ir::Tensor Row(const ir::Tensor& t, int64_t first, std::vector<int64_t> dims) {
-  const int64_t row_bytes = t.dims()[0] == 0 ? 0 : t.bytes() / t.dims()[0];
-  return ir::Tensor(t.dtype(), std::move(dims),
-                    static_cast<const char*>(t.data()) + first * row_bytes,
-                    std::make_shared<ir::Tensor>(t));
 }
 
 bool IsDepthwise(const ir::Node& conv) {
@@ -261,89 +253,6 @@ absl::Status Selector::SelectReduce(const ir::Node& node) {
   spec.inputs = {channels_last ? ChannelsLast(x) : Dense(x)};
   spec.outputs = {DefineDense(node.output())};
   Emit(std::move(spec));
-  return absl::OkStatus();
-}
-
-// Each direction: one GEMM for all steps' input products, then the recurrence.
-absl::Status Selector::SelectLstm(const ir::Node& node) {
-  const ir::Value* x = node.input(0);
-  const ir::Value* w = node.input(1);
-  const ir::Value* r = node.input(2);
-  const ir::Value* b = node.input(3);
-  if (!w->is_constant() || !r->is_constant() || (b != nullptr && !b->is_constant()) ||
-      node.input(4) != nullptr || node.input(7) != nullptr) {
-    return SelectGeneric(node, "sequence lengths, peepholes or weights that are not constant");
-  }
-  const int64_t hidden = node.Int("hidden");
-  const int64_t direction = node.Int("direction");
-  const int64_t directions = direction == 2 ? 2 : 1;
-  const int64_t width = w->constant().dims()[2];
-  const ir::Shape steps = {x->shape()[0], x->shape()[1], ir::Dim(4 * hidden)};
-  const ir::Shape y_shape = {x->shape()[0], x->shape()[1], ir::Dim(hidden)};
-  const ir::Shape h_shape = {x->shape()[1], ir::Dim(hidden)};
-  std::vector<ValueId> parts[3];
-  for (int64_t d = 0; d < directions; ++d) {
-    const std::string suffix = directions == 2 ? absl::StrFormat("/%d", d) : "";
-    const std::string base = node.output(0) != nullptr ? node.output(0)->name() : current_;
-    Spec gemm = SpecFor(node, KernelId::kGemm, "input products of all steps");
-    gemm.inputs = {
-        Dense(x), program_.AddPacked(w->name() + suffix, Row(w->constant(), d, {4 * hidden, width}),
-                                     LayoutId::kGemmPanels16, {width, 4 * hidden}, 1, true)};
-    if (b != nullptr) {
-      ir::Tensor sum(DType::kF32, {4 * hidden});
-      const float* bias = b->constant().as<float>() + d * 8 * hidden;
-      for (int64_t i = 0; i < 4 * hidden; ++i) {
-        sum.mutable_as<float>()[i] = bias[i] + bias[4 * hidden + i];
-      }
-      gemm.code = {Load(1, 0), AddTo(0, 0, 1)};
-      gemm.inputs.push_back(program_.AddConstant(b->name() + suffix, sum, false));
-    }
-    const ValueId xw = NewArenaValue(base + "/xw" + suffix, DType::kF32, steps);
-    gemm.outputs = {xw};
-    Emit(std::move(gemm));
-
-    const auto initial = [&](const ir::Value* v) -> ValueId {
-      if (v == nullptr) return kNoIndex;
-      if (directions == 1) return program_.AddAlias(v->name() + "/2d", Dense(v), h_shape);
-      Spec slice = SpecFor(node, KernelId::kSlice, "one direction's initial state");
-      slice.attrs = {d, 0, 0, 1, 1, 1};
-      slice.inputs = {Dense(v)};
-      const ir::Shape one = {ir::Dim(1), h_shape[0], h_shape[1]};
-      const ValueId sliced = NewArenaValue(v->name() + suffix, DType::kF32, one);
-      slice.outputs = {sliced};
-      Emit(std::move(slice));
-      return program_.AddAlias(v->name() + "/2d" + suffix, sliced, h_shape);
-    };
-    Spec step = SpecFor(node, KernelId::kLstmRecurrence, "gates of 16 units interleaved");
-    step.attrs = {direction == 1 || d == 1 ? 1 : 0};
-    const ValueId packed =
-        program_.AddPacked(r->name() + suffix, Row(r->constant(), d, {4 * hidden, hidden}),
-                           LayoutId::kLstmGates16, {hidden, 4 * hidden}, 1, true);
-    step.inputs = {xw, packed, initial(node.input(5)), initial(node.input(6))};
-    const ir::Shape* shapes[3] = {&y_shape, &h_shape, &h_shape};
-    const char* names[3] = {"/y", "/h", "/c"};
-    for (int i = 0; i < 3; ++i) {
-      const ValueId id = NewArenaValue(base + names[i] + suffix, DType::kF32, *shapes[i]);
-      step.outputs.push_back(id);
-      ir::Shape with_direction = *shapes[i];
-      with_direction.insert(with_direction.begin() + (i == 0 ? 1 : 0), ir::Dim(1));
-      parts[i].push_back(program_.AddAlias(base + names[i] + "/1" + suffix, id, with_direction));
-    }
-    Emit(std::move(step));
-  }
-  for (int i = 0; i < 3; ++i) {
-    const ir::Value* y = node.output(static_cast<size_t>(i));
-    if (y == nullptr) continue;
-    if (directions == 1) {
-      homes_[y].dense = parts[i][0];
-      continue;
-    }
-    Spec concat = SpecFor(node, KernelId::kConcat, "both directions");
-    concat.attrs = {i == 0 ? 1 : 0};
-    concat.inputs = parts[i];
-    concat.outputs = {DefineDense(y)};
-    Emit(std::move(concat));
-  }
   return absl::OkStatus();
 }
 

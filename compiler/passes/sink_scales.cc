@@ -28,6 +28,17 @@ ir::Value* Unscaled(const ir::Graph& graph, const ir::Value* value, double* fact
   return nullptr;
 }
 
+// What reshapes and transposes show, as far as nothing else reads it.
+ir::Value* BelowMoves(const ir::Graph& graph, ir::Value* value) {
+  constexpr int kMost = 6;
+  for (int i = 0; i < kMost && HasOneUse(graph, value); ++i) {
+    const ir::Node* node = value->producer();
+    if (node == nullptr || (node->op() != OpId::kReshape && node->op() != OpId::kTranspose)) break;
+    value = node->input(0);
+  }
+  return value;
+}
+
 }  // namespace
 
 absl::Status SinkScales(ir::Graph& graph, Report& report) {
@@ -37,11 +48,12 @@ absl::Status SinkScales(ir::Graph& graph, Report& report) {
     double factor = 1.0;
     bool changed = false;
     for (size_t i = 0; i < 2; ++i) {
-      ir::Node* scale = node->input(i)->producer();
-      ir::Value* x = Unscaled(graph, node->input(i), &factor);
+      ir::Value* scaled = BelowMoves(graph, node->input(i));
+      ir::Node* scale = scaled->producer();
+      ir::Value* x = Unscaled(graph, scaled, &factor);
       if (x == nullptr) continue;
       report.Add("moved " + NameOf(*scale) + " behind " + NameOf(*node));
-      graph.SetInput(node, i, x);
+      graph.ReplaceAllUses(scaled, x);
       EraseIfUnused(graph, scale);
       changed = true;
     }

@@ -157,7 +157,83 @@ const std::vector<Rule>& Rules() {
          ir::Value* y = b.Transpose(b.Op(OpId::kMatMul, {p, v}), {0, 2, 1, 3});
          b.Out(b.Reshape(y, ShapeOf({2, 6, 32})), "y");
        },
-       {"matmul", "softmax", "operands read transposed", "result transposed"}},
+       {"attention", "3 operands read through moves", "result written transposed"},
+       3},
+      {"attention_of_one_projection_with_shared_heads_and_a_mask",
+       [](Builder& b) {
+         // 4 heads of queries, then 2 of keys and 2 of values, in one product of 8 * 8.
+         ir::Value* x = b.In("x", {2, 6, 32});
+         ir::Value* joint = b.Op(OpId::kMatMul, {x, b.Const({32, 64}, 0.2f)});
+         const auto part = [&](int64_t first, int64_t heads) {
+           const ir::Shape shape = ShapeOf({2, 6, heads * 8});
+           ir::Value* v =
+               b.Ops(OpId::kSlice, {joint},
+                     {{"starts", Ints{0, 0, first * 8}}, {"steps", Ints{1, 1, 1}}}, 1, &shape)[0];
+           return b.Transpose(b.Reshape(v, ShapeOf({2, 6, heads, 8})), {0, 2, 1, 3});
+         };
+         b.Out(b.Op(OpId::kAttention, {part(0, 4), part(4, 2), part(6, 2), b.In("m", {2, 1, 6, 6})},
+                    {{"scale", 0.5}, {"causal", int64_t{1}}, {"zero_empty", int64_t{0}}}),
+               "y");
+       },
+       {"attention", "3 operands read through moves", "causal"},
+       2},
+      {"attention_of_interleaved_parts",
+       [](Builder& b) {
+         // [B,T,heads,3,size], as some exporters of one projection have it; position first, too.
+         ir::Value* x = b.Reshape(b.In("x", {5, 2, 96}), ShapeOf({5, 2, 4, 3, 8}));
+         x = b.Transpose(x, {3, 1, 2, 0, 4});
+         const auto part = [&](int64_t i) {
+           const ir::Shape shape = ShapeOf({1, 2, 4, 5, 8});
+           ir::Value* v = b.Ops(OpId::kSlice, {x},
+                                {{"starts", Ints{i, 0, 0, 0, 0}}, {"steps", Ints{1, 1, 1, 1, 1}}},
+                                1, &shape)[0];
+           return b.Reshape(v, ShapeOf({2, 4, 5, 8}));
+         };
+         b.Out(b.Op(OpId::kAttention, {part(0), part(1), part(2)},
+                    {{"scale", 1.0}, {"causal", int64_t{0}}, {"zero_empty", int64_t{0}}}),
+               "y");
+       },
+       {"attention", "3 operands read through moves"},
+       1},
+      {"attention_of_heads_joined_with_a_symbolic_batch",
+       [](Builder& b) {
+         // nn.MultiheadAttention: [T,N,E] to [T,N*heads,size], [N*heads,T,size], [N,heads,T,size].
+         const ir::Dim n = ir::Dim::OfSymbol(0), joined = *ir::Dim::Mul(n, 4);
+         ir::Value* x = b.Transpose(b.Batched("x", {5, 96}), {1, 0, 2});
+         const auto part = [&](int64_t i) {
+           const ir::Shape cut = {5, n, 32};
+           ir::Value* v =
+               b.Ops(OpId::kSlice, {x}, {{"starts", Ints{0, 0, 32 * i}}, {"steps", Ints{1, 1, 1}}},
+                     1, &cut)[0];
+           v = b.Transpose(b.Reshape(v, {5, joined, 8}), {1, 0, 2});
+           return b.Reshape(v, {n, 4, 5, 8});
+         };
+         b.Out(b.Op(OpId::kAttention, {part(0), part(1), part(2)},
+                    {{"scale", 1.0}, {"causal", int64_t{0}}, {"zero_empty", int64_t{0}}}),
+               "y");
+       },
+       {"attention", "3 operands read through moves"},
+       1},
+      {"attention_whose_operands_are_needed_elsewhere",
+       [](Builder& b) {
+         ir::Value* k = b.Transpose(b.In("k", {2, 5, 3, 8}), {0, 2, 1, 3});
+         ir::Value* y = b.Op(OpId::kAttention, {b.In("q", {2, 3, 4, 8}), k, k},
+                             {{"scale", 1.0}, {"causal", int64_t{2}}, {"zero_empty", int64_t{0}}});
+         b.Out(k, "kt");
+         b.Out(b.Op(OpId::kAttention, {y, b.Reshape(k, ShapeOf({2, 3, 5, 8})), k},
+                    {{"scale", 1.0}, {"causal", int64_t{0}}, {"zero_empty", int64_t{0}}}),
+               "y");
+         b.Out(y, "inner");
+       },
+       {"attention", "transpose"}},
+      {"products_read_and_write_through_transposes",
+       [](Builder& b) {
+         ir::Value* q = b.Transpose(b.In("q", {2, 6, 4, 8}), {0, 2, 1, 3});
+         ir::Value* k = b.Transpose(b.In("k", {2, 7, 4, 8}), {0, 2, 3, 1});
+         b.Out(b.Transpose(b.Op(OpId::kMatMul, {q, k}), {0, 2, 1, 3}), "y");
+       },
+       {"matmul", "operands read transposed", "result transposed"},
+       1},
       {"transposes_that_stay",
        [](Builder& b) {
          b.Out(b.Transpose(b.In("x", {2, 3, 4, 5}), {3, 1, 0, 2}), "y");
@@ -229,6 +305,43 @@ const std::vector<Rule>& Rules() {
          b.Out(y[0], "y");
        },
        {"lstm_recurrence"}},
+      {"gru_both_ways_with_states",
+       [](Builder& b) {
+         const auto y = b.Ops(OpId::kGru,
+                              {b.In("x", {5, 2, 6}), b.Const({2, 27, 6}), b.Const({2, 27, 9}),
+                               b.Const({2, 54}), nullptr, b.In("h", {2, 2, 9})},
+                              {{"hidden", int64_t{9}},
+                               {"direction", int64_t{2}},
+                               {"linear_before_reset", int64_t{1}}},
+                              2);
+         b.Out(y[0], "y");
+         b.Out(y[1], "h_out");
+       },
+       {"gated_recurrence", "gemm", "concat"}},
+      {"reverse_gru_with_reset_before_the_product",
+       [](Builder& b) {
+         const auto y = b.Ops(
+             OpId::kGru,
+             {b.In("x", {4, 3, 5}), b.Const({1, 51, 5}), b.Const({1, 51, 17}), b.Const({1, 102})},
+             {{"hidden", int64_t{17}},
+              {"direction", int64_t{1}},
+              {"linear_before_reset", int64_t{0}}},
+             2);
+         b.Out(y[0], "y");
+         b.Out(y[1], "h_out");
+       },
+       {"gated_recurrence"}},
+      {"rnns",
+       [](Builder& b) {
+         ir::Value* x = b.In("x", {4, 3, 5});
+         for (int64_t activation = 0; activation < 3; ++activation) {
+           const auto y = b.Ops(
+               OpId::kRnn, {x, b.Const({1, 20, 5}), b.Const({1, 20, 20}, 0.1f), b.Const({1, 40})},
+               {{"hidden", int64_t{20}}, {"direction", int64_t{0}}, {"activation", activation}}, 2);
+           b.Out(y[0], "y" + std::to_string(activation));
+         }
+       },
+       {"gated_recurrence"}},
       {"integers_run_on_the_reference",
        [](Builder& b) {
          ir::Value* x = b.In("x", {3, 5}, DType::kI64);

@@ -1,0 +1,92 @@
+// Selection of attention: its operands are read where their projections left them, its result is
+// written in the order in which the next product reads it.
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "compiler/lower/select.h"
+#include "format/attrs.h"
+
+namespace floe::lower {
+
+void Selector::FindAttentionViews(const ir::Graph& graph) {
+  std::set<const ir::Value*> bases;
+  std::set<std::pair<const ir::Node*, const ir::Value*>> viewed;
+  for (const auto& node : graph.nodes()) {
+    for (const auto& body : node->bodies) FindAttentionViews(*body);
+    if (node->op() != OpId::kAttention) continue;
+    for (size_t i = 0; i < 3; ++i) {
+      const ir::Value* operand = node->input(i);
+      HeadView view = ViewOfHeads(operand, /*any_order=*/i == 1);
+      bases.insert(view.base);
+      if (view.base != operand) viewed.insert({node.get(), operand});
+      head_views_[{node.get(), i}] = std::move(view);
+    }
+    // The mask is read as a tensor, whatever it is made of.
+    if (node->input(3) != nullptr) bases.insert(node->input(3));
+  }
+  for (const auto& node : graph.nodes()) {
+    const ir::Value* y = node->output();
+    if (node->op() != OpId::kAttention || y->users().size() != 1 || graph.IsOutput(y)) continue;
+    const ir::Node* user = y->users()[0];
+    if (user->op() == OpId::kTranspose && user->Ints("perm")[3] == 3 && bases.count(y) == 0) {
+      absorbed_.insert(user);
+    }
+  }
+  // A move that only such readers need does not run. Readers come after what they read.
+  for (auto it = graph.nodes().rbegin(); it != graph.nodes().rend(); ++it) {
+    const ir::Node* node = it->get();
+    const ir::Value* y = node->output();
+    const bool move = node->op() == OpId::kIdentity || node->op() == OpId::kTranspose ||
+                      node->op() == OpId::kReshape || node->op() == OpId::kSlice ||
+                      node->op() == OpId::kGather;
+    if (!move || y->users().empty() || graph.IsOutput(y) || bases.count(y) > 0) continue;
+    const bool unread = std::all_of(y->users().begin(), y->users().end(), [&](const ir::Node* u) {
+      return u->op() == OpId::kAttention ? viewed.count({u, y}) > 0 : read_through_.count(u) > 0;
+    });
+    if (!unread) continue;
+    read_through_.insert(node);
+    absorbed_.insert(node);
+  }
+}
+
+absl::Status Selector::SelectAttention(const ir::Node& node) {
+  Spec spec = SpecFor(node, KernelId::kAttention, "");
+  const ir::Value* q = node.input(0);
+  const ir::Value* k = node.input(1);
+  const std::optional<ir::Dim> group = ir::Dim::DivExact(q->shape()[1], k->shape()[1]);
+  if (!group || !group->is_constant()) return absl::InternalError("attention's heads do not fit");
+  spec.attrs = {FloatWord(node.Float("scale")), node.Int("causal"), node.Int("zero_empty"),
+                group->constant()};
+  size_t in_place = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    const HeadView& view = head_views_.at({&node, i});
+    const ValueId base = Dense(view.base);
+    const bool same = view.base->shape() == view.shape;
+    spec.inputs.push_back(same ? base
+                               : program_.AddAlias(view.base->name() + "/heads", base, view.shape));
+    spec.attrs.insert(spec.attrs.end(), std::begin(view.axes), std::end(view.axes));
+    spec.attrs.push_back(view.first);
+    spec.attrs.push_back(view.step);
+    in_place += view.moves.empty() ? 0 : 1;
+  }
+  spec.inputs.push_back(Dense(node.input(3)));
+  const ir::Value* y = node.output();
+  std::vector<int64_t> perm = {0, 1, 2, 3};
+  std::string why =
+      absl::StrFormat("products and softmax in one; %d operands read through moves", in_place);
+  if (y->users().size() == 1 && !graph_->IsOutput(y) && absorbed_.count(y->users()[0]) > 0) {
+    perm = y->users()[0]->Ints("perm");
+    y = y->users()[0]->output();
+    why += ", result written transposed";
+  }
+  for (int64_t axis = 0; axis < 4; ++axis) {
+    spec.attrs.push_back(std::find(perm.begin(), perm.end(), axis) - perm.begin());
+  }
+  if (node.Int("causal") != 0) why += ", causal";
+  spec.why = why;
+  spec.outputs = {DefineDense(y)};
+  Emit(std::move(spec));
+  return absl::OkStatus();
+}
+
+}  // namespace floe::lower
