@@ -100,95 +100,51 @@ bool CheckLayout(const TensorInfo& t, ErrorSink* e) {
 
 // Stored elements, padding included.
 bool StoredElements(const TensorInfo& t, Product* product) {
-  int64_t panels;
-  int64_t depth;  // Groups of k: whole ones.
+  if (t.layout == LayoutId::kChannelsLast && !t.halo.empty()) {
+    int64_t rows, pitch, pixels;
+    if (!CheckedAdd(t.dims[2], int64_t{t.halo.top} + t.halo.bottom, &rows) ||
+        !CheckedAdd(t.dims[3], t.halo.gap, &pitch) || !CheckedMul(rows, pitch, &pixels) ||
+        !CheckedAdd(pixels, t.halo.gap, &pixels)) {
+      return false;
+    }
+    product->Times(t.dims[0]);
+    product->Times(pixels);
+    product->Times(t.dims[1]);
+    return product->ok();
+  }
+  // Packed layouts fill up two axes: columns to whole panels, and k to whole pairs or fours.
+  int panel_axis = 0, depth_axis = 1;
+  int64_t panel = kPanel, depth = HasByteGroups(t.layout) ? kGroup : 1;
   switch (t.layout) {
     case LayoutId::kDense:
-      for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
-    case LayoutId::kChannelsLast: {
-      if (t.halo.empty()) {
-        for (int a = 0; a < t.rank; ++a) product->Times(t.dims[a]);
-        return product->ok();
-      }
-      int64_t rows, pitch, pixels;
-      if (!CheckedAdd(t.dims[2], int64_t{t.halo.top} + t.halo.bottom, &rows) ||
-          !CheckedAdd(t.dims[3], t.halo.gap, &pitch) || !CheckedMul(rows, pitch, &pixels) ||
-          !CheckedAdd(pixels, t.halo.gap, &pixels)) {
-        return false;
-      }
-      product->Times(t.dims[0]);
-      product->Times(pixels);
-      product->Times(t.dims[1]);
-      return product->ok();
-    }
-    case LayoutId::kGemmPanels16:
-      if (!CheckedRoundUp(t.dims[1], kPanel, &panels)) return false;
-      product->Times(panels);
-      product->Times(t.dims[0]);
-      return product->ok();
+    case LayoutId::kChannelsLast:
+      panel = 1;
+      break;
     case LayoutId::kGemmPairs16:
-      if (!CheckedRoundUp(t.dims[1], kPanel, &panels)) return false;
-      if (!CheckedRoundUp(t.dims[0], 2, &depth)) return false;
-      product->Times(panels);
-      product->Times(depth);
-      return product->ok();
-    case LayoutId::kConvPanels16:
-    case LayoutId::kConvPairs16:
-      if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels)) return false;
-      if (!CheckedRoundUp(t.dims[1], t.layout == LayoutId::kConvPairs16 ? 2 : 1, &depth)) {
-        return false;
-      }
-      product->Times(t.groups);
-      product->Times(panels);
-      product->Times(depth);
-      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
-    case LayoutId::kWinogradPanels16:
-      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
-      product->Times(panels);
-      for (int a = 1; a < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
-    case LayoutId::kDepthwiseTaps16:
-      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
-      product->Times(panels);
-      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
+      depth = 2;
+      [[fallthrough]];
+    case LayoutId::kGemmPanels16:
     case LayoutId::kGemmPanels16x4:
-      if (!CheckedRoundUp(t.dims[1], kPanel, &panels) ||
-          !CheckedRoundUp(t.dims[0], kGroup, &depth)) {
-        return false;
-      }
-      product->Times(panels);
-      product->Times(depth);
-      return product->ok();
-    case LayoutId::kConvPanels16x4:
-      if (!CheckedRoundUp(t.dims[0] / t.groups, kPanel, &panels) ||
-          !CheckedRoundUp(t.dims[1], kGroup, &depth)) {
-        return false;
-      }
-      product->Times(t.groups);
-      product->Times(panels);
-      product->Times(depth);
-      for (int a = 2; a < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
+      panel_axis = 1;
+      depth_axis = 0;
+      break;
+    case LayoutId::kConvPairs16:
+      depth = 2;
+      break;
     case LayoutId::kDepthwiseTaps16x4:
-      if (!CheckedRoundUp(t.dims[0], kPanel, &panels) ||
-          !CheckedRoundUp(t.dims[t.rank - 1], kGroup, &depth)) {
-        return false;
-      }
-      product->Times(panels);
-      product->Times(depth);
-      for (int a = 2; a + 1 < t.rank; ++a) product->Times(t.dims[a]);
-      return product->ok();
-    case LayoutId::kLstmGates16:
-      if (!CheckedRoundUp(t.dims[0], kPanel, &panels)) return false;
-      product->Times(panels);
-      product->Times(t.dims[0]);
-      product->Times(4);
-      return product->ok();
+      depth_axis = t.rank - 1;
+      break;
+    default:
+      break;
   }
-  return false;
+  product->Times(t.groups);
+  for (int a = 0; a < t.rank; ++a) {
+    int64_t size = t.dims[a];
+    if (a == panel_axis && !CheckedRoundUp(size / t.groups, panel, &size)) return false;
+    if (a == depth_axis && !CheckedRoundUp(size, depth, &size)) return false;
+    product->Times(size);
+  }
+  return product->ok();
 }
 
 }  // namespace
