@@ -123,12 +123,14 @@ Case Winograd(const std::string& name, int64_t t, int64_t in, int64_t out, int64
   return c;
 }
 
-// 3x3, with bias and clamp to [0, 6].
-Case Depthwise(const std::string& name, int64_t channels, int64_t size, int64_t stride) {
+// With bias and clamp to [0, 6].
+Case Depthwise(const std::string& name, int64_t channels, int64_t size, int64_t stride,
+               int64_t kernel = 3) {
+  const int64_t pad = kernel / 2;
   Case c{name, KernelId::kDepthwiseConv, {}, {Image(channels, (size - 1) / stride + 1)}, {}, {}};
-  c.inputs = {Image(channels, size, 1), Make({channels, 1, 3, 3}, LayoutId::kDepthwiseTaps16),
-              Make({channels})};
-  c.attrs = {3, 3, stride, stride, 1, 1, 1, 1, 1, 1};
+  c.inputs = {Image(channels, size, pad),
+              Make({channels, 1, kernel, kernel}, LayoutId::kDepthwiseTaps16), Make({channels})};
+  c.attrs = {kernel, kernel, stride, stride, pad, pad, pad, pad, 1, 1};
   c.code = Then(AddOperand(0), kRelu6);
   return c;
 }
@@ -175,6 +177,8 @@ void AddProducts(std::vector<Case>* cases) {
   cases->push_back(Depthwise("mobilenet_144_56", 144, 56, 1));
   cases->push_back(Depthwise("mobilenet_384_14", 384, 14, 1));
   cases->push_back(Depthwise("mobilenet_960_7", 960, 7, 1));
+  cases->push_back(Depthwise("efficientnet_5x5_240_28", 240, 28, 1, 5));
+  cases->push_back(Depthwise("convnext_7x7_96_56", 96, 56, 1, 7));
 }
 
 // One layer's attention of BERT-base: 12 heads of 64, 128 tokens, read from [N, T, heads, 64].

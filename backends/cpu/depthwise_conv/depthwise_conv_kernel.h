@@ -162,7 +162,10 @@ DepthwiseRowFn FindRow(const families::WindowAttrs& w) {
   if constexpr (kTail && !kMasksTails) return &GenericRow<kTail>;
   if (w.dw != 1 || w.sw > 2 || w.kh != w.kw) return &GenericRow<kTail>;
   if (w.kw == 3) return w.sw == 1 ? &SlideRow<3, 1, kTail> : &SlideRow<3, 2, kTail>;
+  // Without FMA the larger windows spill more than they save.
+  if constexpr (!kFusedMulAdd) return &GenericRow<kTail>;
   if (w.kw == 5) return w.sw == 1 ? &SlideRow<5, 1, kTail> : &SlideRow<5, 2, kTail>;
+  if (w.kw == 7 && w.sw == 1) return &SlideRow<7, 1, kTail>;
   return &GenericRow<kTail>;
 }
 
