@@ -56,7 +56,9 @@ bool IsPlain3x3(const ir::Node& node) {
 ConvSize SizeOf(const ir::Graph& graph, const ir::Node& node) {
   const ir::Shape& y = node.output()->shape();
   const std::vector<int64_t>& w = node.input(1)->constant().dims();
-  return {1, w[1], w[0], y[2].Max(graph.symbols), y[3].Max(graph.symbols)};
+  constexpr int64_t kLargest = 1 << 16;  // Larger ones are chosen for alike.
+  return {1, w[1], w[0], std::min(kLargest, y[2].Max(graph.symbols)),
+          std::min(kLargest, y[3].Max(graph.symbols))};
 }
 
 // What a convolution may become, cheapest first; the last one is direct.
