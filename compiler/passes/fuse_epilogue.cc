@@ -75,8 +75,9 @@ class Fuser {
     if (!target_.channels || value->dtype() != DType::kF32) return false;
     // A convolution reads residuals in its own layout, which constants do not have.
     const bool conv = target_.node->op() == OpId::kConv;
-    if (IsChannelVector(*value, y_, target_.channel_axis)) {
-      return value->is_constant() || (value->rank() == 1 && !conv);
+    if (IsChannelVector(*value, y_, target_.channel_axis) &&
+        (value->is_constant() || (value->rank() == 1 && !conv))) {
+      return true;
     }
     return value->shape() == y_.shape() && !(conv && value->is_constant());
   }

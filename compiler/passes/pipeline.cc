@@ -19,6 +19,8 @@ constexpr Pass kPipeline[] = {
     {"cse", "computes equal things once", EliminateCommon},
     {"dce", "drops what no output needs", EliminateDead},
     {"canonicalise", "brings gemms into the form x W + c", Canonicalise},
+    {"unflatten-products", "gives products of flattened rows the rows' own axes",
+     UnflattenProducts},
     {"sink-scales", "moves factors of matrix products' operands behind the products", SinkScales},
     {"fold-batch-norm", "moves per-channel factors and terms into weights and biases",
      FoldBatchNorm},

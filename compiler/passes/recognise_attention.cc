@@ -25,6 +25,7 @@ struct Term {
 struct Match {
   ir::Node* softmax = nullptr;
   const ir::Node* empty_test = nullptr;  // Reads the scores, too: whether a row has no key.
+  const ir::Node* nan_test = nullptr;    // Or reads the weights: such a row is NaN.
   ir::Node* product = nullptr;           // The scores.
   double scale = 1.0;
   std::vector<Term> terms;
@@ -168,7 +169,12 @@ bool FindSoftmax(const ir::Graph& graph, const ir::Node& node, Match* m) {
     const ir::Node* softmax = ProducedBy(where->input(2), OpId::kSoftmax);
     const bool whole = softmax != nullptr && where->input(2)->shape() == weights->shape();
     m->empty_test = whole ? EmptyTest(where->input(0), softmax->input(0)) : nullptr;
-    if (m->empty_test == nullptr || !HasOneUse(graph, weights)) return false;
+    // ONNX exporters write the same as "0 where the weight is NaN".
+    const ir::Node* is_nan = ProducedBy(where->input(0), OpId::kIsNan);
+    if (whole && is_nan != nullptr && is_nan->input(0) == where->input(2)) m->nan_test = is_nan;
+    if ((m->empty_test == nullptr && m->nan_test == nullptr) || !HasOneUse(graph, weights)) {
+      return false;
+    }
     weights = where->input(2);
   }
   m->softmax = ProducedBy(weights, OpId::kSoftmax);
@@ -383,12 +389,12 @@ absl::Status Rewrite(ir::Graph& graph, ir::Node* node, Match& m, Report& report)
   }
   FLOE_TRY_ASSIGN(const Masks masks, JoinMasks(w, m.terms, o));
   std::vector<Value*> inputs = {o.q, o.k, o.v};
+  const bool zeros = zero_empty != nullptr || m.empty_test != nullptr || m.nan_test != nullptr;
   if (masks.mask != nullptr) inputs.push_back(masks.mask);
   FLOE_TRY_ASSIGN(Value * y, w.Emit(OpId::kAttention, std::move(inputs),
                                     {{"scale", m.scale},
                                      {"causal", masks.causal},
-                                     {"zero_empty", static_cast<int64_t>(zero_empty != nullptr ||
-                                                                         m.empty_test != nullptr)}},
+                                     {"zero_empty", static_cast<int64_t>(zeros)}},
                                     last->output()->name()));
   const Shape& shape = last->output()->shape();
   if (y->shape() != shape) {
@@ -419,7 +425,9 @@ absl::Status RecogniseAttention(ir::Graph& graph, Report& report) {
     Match m;
     if (!FindSoftmax(graph, *node, &m)) continue;
     const std::string name = NameOf(*m.softmax);
-    if (!HasOneUse(graph, m.softmax->output()) || !HasOneUse(graph, node->input(0))) {
+    const size_t readers = m.nan_test != nullptr ? 2 : 1;
+    if (m.softmax->output()->users().size() != readers || graph.IsOutput(m.softmax->output()) ||
+        !HasOneUse(graph, node->input(0))) {
       m.why_not = "its weights are used elsewhere";
     } else if (FindScores(graph, &m)) {
       FLOE_TRY(Rewrite(graph, node, m, report));

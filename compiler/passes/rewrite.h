@@ -35,6 +35,7 @@ absl::Status RemoveIdentities(ir::Graph& graph, Report& report);
 absl::Status EliminateCommon(ir::Graph& graph, Report& report);
 absl::Status EliminateDead(ir::Graph& graph, Report& report);
 absl::Status Canonicalise(ir::Graph& graph, Report& report);
+absl::Status UnflattenProducts(ir::Graph& graph, Report& report);
 absl::Status SinkScales(ir::Graph& graph, Report& report);
 absl::Status FoldBatchNorm(ir::Graph& graph, Report& report);
 absl::Status DecomposeBatchNorm(ir::Graph& graph, Report& report);

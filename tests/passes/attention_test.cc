@@ -1,4 +1,4 @@
-// recognise-attention, merge-projections.
+// recognise-attention, merge-projections, unflatten-products.
 #include "tests/passes/pass_testing.h"
 
 namespace floe::passes {
@@ -66,6 +66,10 @@ const Case kCases[] = {
                  "%p = softmax(%a) {axis=3} %m = matmul(%p, %v)"
                  "%g = reduce(%b) {kind=2, axes=[3], keepdims=1} %e = equal(%g, %none)"
                  "%y = where(%e, %zero, %m)\n",
+     "", 0, 1},
+    {"nan_rows_give_zero",
+     FLOE_SCORES "%a = where(%keep, %s, %none) %p = softmax(%a) {axis=3} %nan = is_nan(%p)"
+                 "%w = where(%nan, %zero, %p) %y = matmul(%w, %v)\n",
      "", 0, 1},
     {"small_fill", FLOE_SCORES "%a = where(%keep, %s, %small)\n" FLOE_WEIGHTS("%a"),
      "matmul*2 softmax where", 0, 0, "not minus infinity"},
@@ -200,6 +204,23 @@ TEST(RecogniseAttention, ConstantTriangles) {
     EXPECT_EQ(t.first(OpId::kAttention)->Int("causal"), 1);
     EXPECT_EQ(t.first(OpId::kAttention)->inputs().size(), 3u);
   }
+}
+
+TEST(UnflattenProducts, RowsKeepTheirAxes) {
+  const auto t = Transform(Graph(R"(
+    %w = constant f32[8,6] = random 1
+    %c = constant f32[6] = random 2
+    %f = input f32[5,N,8]
+    %f2 = reshape(%f) : f32[5*N,8]
+    %g = gemm(%f2, %w, %c) {alpha=1.0, beta=1.0, trans_a=0, trans_b=0}
+    %y = reshape(%g) : f32[5,N,6]
+    %m = matmul(%f2, %w)
+    %z = reshape(%m) : f32[5,N,2,3]
+    output %y as "y"
+    output %z as "z")"),
+                           {"unflatten-products", "remove-identities", "dce"});
+  EXPECT_EQ(t.first(OpId::kMatMul)->output()->rank(), 3u) << t.text();
+  EXPECT_EQ(t.ops(), "add matmul*2 reshape*2") << t.text();  // z: its last axis is another one.
 }
 
 const char kProjections[] = R"(
