@@ -11,10 +11,9 @@ namespace floe::lower {
 namespace {
 
 // The cost table, in ns and bytes: one Zen 4 core, weights not in its caches.
-constexpr double kFlopsPerNs = 105;         // Direct convolutions and matrix products.
-constexpr double kWeightBytesPerNs = 18;    // Streamed from memory beside the arithmetic.
-constexpr double kInputTransform = 0.040;   // Each element of a transformed input,
-constexpr double kOutputTransform = 0.036;  // and of a product.
+constexpr double kFlopsPerNs = 105;       // Direct convolutions and matrix products.
+constexpr double kWeightBytesPerNs = 18;  // Streamed from memory beside the arithmetic.
+constexpr double kTransform = 0.09;       // Each element of a transformed input and of a product.
 constexpr double kLayer = 1000;
 constexpr double kLeastGain = 1.08;  // Else not worth the memory.
 constexpr int64_t kLeastChannels = 8;
@@ -152,8 +151,7 @@ double WinogradCost(const ConvSize& conv, int tile) {
                           static_cast<double>(tile * tile);
   const double weights = Weights(conv);
   const double transforms =
-      elements * (kInputTransform * static_cast<double>(conv.channels) +
-                  kOutputTransform * static_cast<double>(RoundUp(conv.outputs, 16)));
+      elements * kTransform * static_cast<double>(conv.channels + RoundUp(conv.outputs, 16));
   return kLayer + Together(2 * weights * elements / kFlopsPerNs + transforms,
                            4 * tile * tile * weights / kWeightBytesPerNs);
 }

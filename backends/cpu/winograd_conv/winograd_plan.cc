@@ -19,7 +19,7 @@ void ChooseTasks(uint32_t workers, WinogradState* s) {
   const double weights = 4.0 * static_cast<double>(b.t * b.t) * 16 * static_cast<double>(b.panels) *
                          static_cast<double>(s->channels);
   const int64_t wanted = workers * kTasksPerWorker;
-  if (weights > kWeightsInL2 && s->tile_blocks < wanted) {
+  if (weights > kWeightsInL2 && s->tile_blocks < wanted && s->groups > 1) {
     // Each worker reads its own part of u once.
     s->group_blocks = std::min(s->groups, CeilDiv(wanted, s->tile_blocks));
     return;
