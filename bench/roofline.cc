@@ -84,6 +84,73 @@ double MulAddSse2(int64_t steps) {
   return 12.0 * 4 * static_cast<double>(steps);
 }
 
+// The same for bytes.
+#define FLOE_TWELVE(op, r)                                                                         \
+  op "%%" r "14, %%" r "14, %%" r "0\n" op "%%" r "14, %%" r "14, %%" r "1\n" op "%%" r "14, %%" r \
+     "14, %%" r "2\n" op "%%" r "14, %%" r "14, %%" r "3\n" op "%%" r "14, %%" r "14, %%" r        \
+     "4\n" op "%%" r "14, %%" r "14, %%" r "5\n" op "%%" r "14, %%" r "14, %%" r "6\n" op "%%" r   \
+     "14, %%" r "14, %%" r "7\n" op "%%" r "14, %%" r "14, %%" r "8\n" op "%%" r "14, %%" r        \
+     "14, %%" r "9\n" op "%%" r "14, %%" r "14, %%" r "10\n" op "%%" r "14, %%" r "14, %%" r       \
+     "11\n"
+#define FLOE_CLOBBERS \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
+
+__attribute__((target("avx512f"))) double DotAvx512(int64_t steps) {
+  for (int64_t s = 0; s < steps; ++s)
+    asm volatile(FLOE_TWELVE("vpdpbusd ", "zmm")::: FLOE_CLOBBERS);
+  return 12.0 * 64 * 2 * static_cast<double>(steps);
+}
+__attribute__((target("avx2"))) double DotAvx(int64_t steps) {
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(FLOE_TWELVE("{vex} vpdpbusd ", "ymm")::: FLOE_CLOBBERS);
+  }
+  return 12.0 * 32 * 2 * static_cast<double>(steps);
+}
+// Without such an instruction: two multiplications of 16-bit numbers and two additions for four.
+#define FLOE_PAIRS(r)                                                              \
+  "vpmaddwd %%" r "14, %%" r "14, %%" r "12\n vpmaddwd %%" r "14, %%" r "14, %%" r \
+  "13\n"                                                                           \
+  "vpaddd %%" r "12, %%" r "0, %%" r "0\n vpaddd %%" r "13, %%" r "1, %%" r "1\n"
+__attribute__((target("avx512bw"))) double PairsAvx512(int64_t steps) {
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(FLOE_PAIRS("zmm") FLOE_PAIRS("zmm") FLOE_PAIRS("zmm") FLOE_PAIRS("zmm")::
+                     : FLOE_CLOBBERS, "xmm12", "xmm13");
+  }
+  return 4.0 * 64 * 2 * static_cast<double>(steps);
+}
+__attribute__((target("avx2"))) double PairsAvx2(int64_t steps) {
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(FLOE_PAIRS("ymm") FLOE_PAIRS("ymm") FLOE_PAIRS("ymm") FLOE_PAIRS("ymm")::
+                     : FLOE_CLOBBERS, "xmm12", "xmm13");
+  }
+  return 4.0 * 32 * 2 * static_cast<double>(steps);
+}
+double PairsSse2(int64_t steps) {
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(
+        "movdqa %%xmm14, %%xmm12\n movdqa %%xmm14, %%xmm13\n"
+        "pmaddwd %%xmm15, %%xmm12\n pmaddwd %%xmm15, %%xmm13\n"
+        "paddd %%xmm12, %%xmm0\n paddd %%xmm13, %%xmm1\n" ::
+            : "xmm0", "xmm1", "xmm12", "xmm13");
+  }
+  return 16.0 * 2 * static_cast<double>(steps);
+}
+double DotTiles(int64_t steps) {
+  struct alignas(64) {
+    uint8_t head[16] = {1};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  asm volatile("ldtilecfg %0" ::"m"(config) : "memory");
+  for (int64_t s = 0; s < steps / 16; ++s) {
+    asm volatile(
+        "tdpbusd %tmm6, %tmm4, %tmm0\n tdpbusd %tmm7, %tmm4, %tmm1\n"
+        "tdpbusd %tmm6, %tmm5, %tmm2\n tdpbusd %tmm7, %tmm5, %tmm3\n");
+  }
+  asm volatile("tilerelease" ::: "memory");
+  return 4.0 * 16 * 16 * 64 * 2 * static_cast<double>(steps / 16);
+}
+
 bool Has(const char* isa) {
   if (std::strcmp(isa, "avx512") == 0) return __builtin_cpu_supports("avx512f");
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -111,6 +178,19 @@ double FlopsOf(const std::string& isa, int64_t steps) {
   volatile float a = 1.0f;
   for (int64_t s = 0; s < steps; ++s) a = a * 0.999f + 1e-3f;
   return 2.0 * static_cast<double>(steps);
+#endif
+}
+
+double ByteOpsOf(const std::string& isa, int64_t steps) {
+#if defined(__x86_64__)
+  if (isa == "amx") return DotTiles(steps);
+  if (isa == "avx512vnni") return DotAvx512(steps);
+  if (isa == "avxvnni") return DotAvx(steps);
+  if (isa == "avx512") return PairsAvx512(steps);
+  if (isa == "avx2") return PairsAvx2(steps);
+  return PairsSse2(steps);
+#else
+  return FlopsOf(isa, steps);
 #endif
 }
 
@@ -143,6 +223,16 @@ double ProbeGflops(const std::string& isa) {
     const auto start = Clock::now();
     const double flops = FlopsOf(use, 1'000'000);
     best = std::max(best, flops / Seconds(start) / 1e9);
+  }
+  return best;
+}
+
+double ProbeByteGops(const std::string& isa) {
+  double best = 0;
+  for (int r = 0; r < 7; ++r) {
+    const auto start = Clock::now();
+    const double ops = ByteOpsOf(isa, 500'000);
+    best = std::max(best, ops / Seconds(start) / 1e9);
   }
   return best;
 }

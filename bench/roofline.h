@@ -24,6 +24,11 @@ Roofline ProbeRoofline(const std::string& isa);
 // The FMA probe alone (about 30 ms), to bracket a measurement.
 double ProbeGflops(const std::string& isa);
 
+// What the kernels of `isa` (a name of backends/cpu/isas.list.def) can multiply of bytes: op/s of
+// u8 x s8, a multiply-add counting 2, of one thread, in 1e9; by its widest instruction for them,
+// and where that is not exact, by the multiplication of 16-bit numbers. `isa` must be available.
+double ProbeByteGops(const std::string& isa);
+
 }  // namespace floe::bench
 
 #endif  // FLOE_BENCH_ROOFLINE_H_

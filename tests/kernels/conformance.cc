@@ -107,8 +107,10 @@ struct Operands {
 void FillInput(const KernelCase& c, size_t i, std::mt19937* rng, GuardedBuffer* buffer) {
   const TensorInfo& t = c.inputs[i];
   const bool plain = t.layout == LayoutId::kDense || t.layout == LayoutId::kChannelsLast;
-  // Packed layouts are padded with zeros; halos with zeros only if the family reads them.
-  if (!plain || c.reads_input_halo) std::memset(buffer->data(), 0, buffer->size());
+  // Packed layouts are padded with zeros; halos with encoded zeros only if the family reads them.
+  if (!plain || c.reads_input_halo) {
+    std::memset(buffer->data(), t.halo.fill, buffer->size());
+  }
   const Fill fill = c.fills.empty() ? Fill{} : c.fills[std::min(i, c.fills.size() - 1)];
   std::uniform_real_distribution<double> real(fill.low, fill.high);
   std::uniform_int_distribution<int64_t> integer(static_cast<int64_t>(fill.low),
@@ -149,6 +151,29 @@ void TransformFilters(const KernelCase& c, size_t i, Operands* o) {
   }
 }
 
+// Makes input 2 of an integer product what it has to be: the sums of the columns of input 1.
+void SumColumns(const KernelCase& c, Operands* o) {
+  const TensorInfo& w = c.inputs[1];
+  const TensorInfo& sums = c.inputs[2];
+  const int axis = w.layout == LayoutId::kGemmPanels16x4 ? 1 : 0;
+  int64_t count = 0;
+  if (w.rank <= axis || sums.rank != 1 || sums.dtype != DType::kI32 ||
+      sums.dims[0] != w.dims[axis] || !ElementCount(w, &count) || sums.dims[0] == 0) {
+    return;
+  }
+  std::vector<double> values(static_cast<size_t>(sums.dims[0]), 0);
+  std::vector<int64_t> index(w.rank, 0);
+  if (count != 0) {
+    do {
+      values[static_cast<size_t>(index[static_cast<size_t>(axis)])] +=
+          ReadElement(w.dtype, o->inputs[1].data() + Position(w, index));
+    } while (NextIndex(w, &index));
+  }
+  for (int64_t n = 0; n < sums.dims[0]; ++n) {
+    WriteElement(sums.dtype, values[static_cast<size_t>(n)], o->inputs[2].data() + n * 4);
+  }
+}
+
 Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed) {
   Operands o;
   std::mt19937 rng(seed);
@@ -157,6 +182,11 @@ Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed)
     o.inputs.emplace_back(Bytes(c.inputs[i]), slack ? kReadSlack : 0);
     if (c.inputs[i].present()) FillInput(c, i, &rng, &o.inputs.back());
     if (c.inputs[i].layout == LayoutId::kWinogradPanels16) TransformFilters(c, i, &o);
+    const LayoutId weights = i == 2 ? c.inputs[1].layout : LayoutId::kDense;
+    if (weights == LayoutId::kGemmPanels16x4 || weights == LayoutId::kConvPanels16x4 ||
+        weights == LayoutId::kDepthwiseTaps16x4) {
+      SumColumns(c, &o);
+    }
     o.input_copies.emplace_back(o.inputs.back().data(),
                                 o.inputs.back().data() + o.inputs.back().size());
   }
@@ -299,7 +329,7 @@ void ExpectClose(const Logical& got, const Logical& want, double tolerance) {
   }
 }
 
-// Every byte that belongs to no logical element (a halo) is zero.
+// Every byte that belongs to no logical element (a halo) is an encoded zero.
 void ExpectZeroHalo(const TensorInfo& t, const std::vector<unsigned char>& bytes) {
   if (t.layout != LayoutId::kChannelsLast || t.halo.empty()) return;
   std::vector<unsigned char> rest = bytes;
@@ -308,11 +338,13 @@ void ExpectZeroHalo(const TensorInfo& t, const std::vector<unsigned char>& bytes
   if (count != 0) {
     std::vector<int64_t> index(t.rank, 0);
     do {
-      std::memset(rest.data() + Position(t, index), 0, static_cast<size_t>(DTypeSize(t.dtype)));
+      std::memset(rest.data() + Position(t, index), t.halo.fill,
+                  static_cast<size_t>(DTypeSize(t.dtype)));
     } while (NextIndex(t, &index));
   }
-  const auto bad = std::find_if(rest.begin(), rest.end(), [](unsigned char b) { return b != 0; });
-  EXPECT_TRUE(bad == rest.end()) << "halo not zero at byte " << bad - rest.begin();
+  const auto bad =
+      std::find_if(rest.begin(), rest.end(), [&t](unsigned char b) { return b != t.halo.fill; });
+  EXPECT_TRUE(bad == rest.end()) << "halo overwritten at byte " << bad - rest.begin();
 }
 
 const KernelTable& TwinTable() { return *FindKernelTable("reference", ""); }

@@ -7,9 +7,7 @@
 #include "format/checked.h"
 
 namespace floe::cpu {
-namespace {
 
-// Strides of a channels-last tensor over the pixels of the grid (steps sx, sy in pixels).
 GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
   int64_t strides[kMaxRank];
   TensorStrides(t, strides, offset);
@@ -32,8 +30,6 @@ void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, Produc
   }
 }
 
-// Joins image lines (and then images) that follow each other without a jump in every tensor, so
-// that the loop over rows meets no line ends.
 void CollapseGrid(int64_t images, ProductState* s) {
   const auto lines_join = [&](const GridStrides& g) { return g.y == g.x * s->grid.width; };
   const auto images_join = [&](const GridStrides& g) { return g.image == g.x * s->grid.width; };
@@ -52,6 +48,8 @@ void CollapseGrid(int64_t images, ProductState* s) {
   if (images > 1 && !all(images_join)) return;
   s->grid.width *= images;
 }
+
+namespace {
 
 void FillTaps(const families::WindowAttrs& w, const GridStrides& x, int64_t channels,
               bool whole_pixels, ProductState* s) {

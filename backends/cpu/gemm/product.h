@@ -64,6 +64,15 @@ inline const int64_t* TapTable(const void* state) {
                                           families::kProductStateBytes);
 }
 
+// What the Prepares of further products are made of:
+//   ImageStrides: of a channels-last tensor over the pixels of a grid.
+//   DescribeOperands: the epilogue and its operands, inputs from `extra` on.
+//   CollapseGrid: joins image lines (and then images) that follow each other without a jump in every
+//   tensor, so that the loop over rows meets no line ends.
+GridStrides ImageStrides(const TensorInfo& t, int64_t* offset);
+void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* state);
+void CollapseGrid(int64_t images, ProductState* state);
+
 // Zeros the halo of output lines [begin, end), counted over all images.
 void ZeroLinesHalo(const TensorInfo& y, void* base, int64_t begin, int64_t end);
 

@@ -1,0 +1,1 @@
+#include "backends/cpu/quantized/bytes_kernel.h"

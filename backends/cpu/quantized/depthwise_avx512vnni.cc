@@ -1,0 +1,1 @@
+#include "backends/cpu/quantized/depthwise_kernel.h"

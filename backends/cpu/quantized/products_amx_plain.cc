@@ -1,0 +1,1 @@
+#include "backends/cpu/quantized/tile_products.h"

@@ -1,0 +1,1 @@
+#include "backends/cpu/quantized/products_kernel.h"

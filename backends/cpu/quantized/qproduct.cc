@@ -1,0 +1,185 @@
+#include "backends/cpu/quantized/qproduct.h"
+
+#include <algorithm>
+#include <new>
+
+#include "format/checked.h"
+
+namespace floe::cpu {
+namespace {
+
+constexpr int64_t kGroup = 4;
+
+// Words, and the operands of the epilogue: `first_word` is that of the requantising words.
+void Describe(const OpInfo& op, uint32_t first_word, int64_t columns, QProductState* state) {
+  ProductState* s = &state->product;
+  state->words = families::ReadRequantize(op.attrs + first_word);
+  state->bytes = op.outputs[0].dtype == DType::kU8;
+  if (!state->bytes) {
+    DescribeOperands(op, families::kQuantizedExtra, columns, s);
+    return;
+  }
+  const TensorInfo& residual = op.inputs[families::kQuantizedResidual];
+  state->residual = residual.present();
+  if (!state->residual) return;
+  s->operand_count = 1;
+  EpilogueOperandInfo& o = s->operands[0];
+  o.kind = OperandKind::kTensor;
+  if (residual.layout == LayoutId::kChannelsLast) {
+    o.strides = ImageStrides(residual, &o.offset);
+  } else {
+    o.strides.x = columns;
+  }
+}
+
+// Where rows of the product, the pixels of y, find x and y.
+void DescribeImages(const OpInfo& op, const families::WindowAttrs& window, ProductState* s) {
+  const TensorInfo& y = op.outputs[0];
+  const GridStrides pixels = ImageStrides(op.inputs[0], &s->a_offset);
+  s->a_offset -= window.pt * pixels.y + window.pl * pixels.x;
+  s->a = {y.dims[3] > 1 ? window.sw * pixels.x : 0, y.dims[2] > 1 ? window.sh * pixels.y : 0,
+          pixels.image};
+  s->y = ImageStrides(y, &s->y_offset);
+  s->grid = {y.dims[3], y.dims[2]};
+}
+
+bool IsEmptyImage(const TensorInfo& y) {
+  return y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0;
+}
+
+}  // namespace
+
+void PrepareQGemmProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
+                         QProductState* state) {
+  new (state) QProductState{};
+  ProductState* s = &state->product;
+  const TensorInfo& x = op.inputs[0];
+  const TensorInfo& w = op.inputs[1];
+  int64_t rows = 1;
+  for (int i = 0; i + 1 < x.rank; ++i) rows *= x.dims[i];
+  const int64_t k = w.dims[0], n = w.dims[1];
+  s->empty = rows == 0 || n == 0;
+  if (s->empty) return;
+  s->grid = {rows, 1};
+  s->a.x = k;
+  s->y.x = n;
+  s->tap_count = 1;
+  s->run = k;
+  state->run_groups = CeilDiv(k, kGroup);
+  Describe(op, 0, n, state);
+  s->tiling = ChooseTiling({.outer = 1,
+                            .m = rows,
+                            .n = n,
+                            .k = state->run_groups,
+                            .row_bytes = k,
+                            .workers = context.workers},
+                           set);
+}
+
+void PrepareQConvProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
+                         QProductState* state) {
+  new (state) QProductState{};
+  ProductState* s = &state->product;
+  const TensorInfo& w = op.inputs[1];
+  const TensorInfo& y = op.outputs[0];
+  const families::WindowAttrs window = families::ReadWindow(op.attrs + 1);
+  const int64_t groups = op.attrs[0];
+  s->empty = IsEmptyImage(y);
+  if (s->empty) return;
+  const int64_t channels = w.dims[1], outputs = y.dims[1] / groups;
+  DescribeImages(op, window, s);
+  int64_t strides[kMaxRank], offset;
+  TensorStrides(op.inputs[0], strides, &offset);
+  // Neighbouring pixels are one run when every channel of them is read and no tap is filled up.
+  const bool join = groups == 1 && window.dw == 1 && channels % kGroup == 0;
+  s->run = join ? window.kw * channels : channels;
+  state->run_groups = CeilDiv(s->run, kGroup);
+  int64_t* taps = TapTable(static_cast<void*>(state));
+  for (int64_t ky = 0; channels > 0 && ky < window.kh; ++ky) {
+    for (int64_t kx = 0; kx < (join ? 1 : window.kw); ++kx) {
+      taps[s->tap_count++] = ky * window.dh * strides[2] + kx * window.dw * strides[3];
+    }
+  }
+  const int64_t k = s->tap_count * state->run_groups;
+  s->a_group = channels;
+  s->y_group = outputs;
+  s->b_group = CeilDiv(outputs, 16) * 64 * k;
+  Describe(op, 11, y.dims[1], state);
+  CollapseGrid(y.dims[0], s);
+  const bool tall = y.dims[2] > 1, wide = y.dims[3] > 1;
+  s->tiling = ChooseTiling({.outer = groups,
+                            .m = y.dims[0] * y.dims[2] * y.dims[3],
+                            .n = outputs,
+                            .k = k,
+                            .row_bytes = channels * (tall ? window.sh : 1) * (wide ? window.sw : 1),
+                            .workers = context.workers},
+                           set);
+}
+
+void PrepareQDepthwiseProduct(const OpInfo& op, const PrepareContext& context,
+                              QProductState* state) {
+  new (state) QProductState{};
+  ProductState* s = &state->product;
+  const TensorInfo& y = op.outputs[0];
+  const families::WindowAttrs window = families::ReadWindow(op.attrs);
+  s->empty = IsEmptyImage(y);
+  if (s->empty) return;
+  DescribeImages(op, window, s);
+  int64_t strides[kMaxRank], offset;
+  TensorStrides(op.inputs[0], strides, &offset);
+  s->depthwise_line = window.kh > 1 ? window.dh * strides[2] : 0;
+  Describe(op, 10, y.dims[1], state);
+  // Tasks are runs of output lines, of at least so many multiply-adds.
+  constexpr int64_t kTasksPerWorker = 4;
+  constexpr double kTaskWork = 1 << 18;
+  s->tiling.m = y.dims[0] * y.dims[2];
+  const double work = static_cast<double>(s->tiling.m) *
+                      static_cast<double>(y.dims[3] * y.dims[1]) * static_cast<double>(window.kh) *
+                      static_cast<double>(window.kw);
+  int64_t tasks = context.workers > 1 ? context.workers * kTasksPerWorker : 1;
+  tasks = std::min(tasks, s->tiling.m);
+  if (work < static_cast<double>(tasks) * kTaskWork) {
+    tasks = static_cast<int64_t>(work / kTaskWork) + 1;
+  }
+  s->tiling.row_blocks = std::min(tasks, s->tiling.m);
+}
+
+families::Requantize WordsOfRun(const QProductState& state, const KernelArgs& args,
+                                float* x_scale) {
+  families::Requantize words = state.words;
+  *x_scale = 1;
+  if (words.dynamic) {
+    words.x_zp = *static_cast<const uint8_t*>(args.inputs[families::kQuantizedXZeroPoint]);
+    *x_scale = *static_cast<const float*>(args.inputs[families::kQuantizedXScale]);
+  }
+  return words;
+}
+
+ColumnOperands ColumnsOf(const KernelArgs& args, const families::Requantize& words, float x_scale) {
+  return {.sums = static_cast<const int32_t*>(args.inputs[families::kQuantizedColumnSums]),
+          .scale = static_cast<const float*>(args.inputs[families::kQuantizedScale]),
+          .bias = static_cast<const int32_t*>(args.inputs[families::kQuantizedBias]),
+          .x_zp = words.x_zp,
+          .dynamic = words.dynamic,
+          .x_scale = x_scale};
+}
+
+void FillColumns(const ColumnOperands& c, int64_t first, int64_t count, int64_t padded,
+                 int32_t* start, float* scale) {
+  const auto zp = static_cast<uint32_t>(c.x_zp);
+  for (int64_t j = 0; j < count; ++j) {
+    const uint32_t zero = zp * static_cast<uint32_t>(c.sums[first + j]);
+    start[j] = static_cast<int32_t>(0u - zero);
+    scale[j] = c.dynamic ? c.x_scale * c.scale[first + j] : c.scale[first + j];
+  }
+  for (int64_t j = 0; c.bias != nullptr && j < count; ++j) {
+    start[j] = static_cast<int32_t>(static_cast<uint32_t>(start[j]) +
+                                    static_cast<uint32_t>(c.bias[first + j]));
+  }
+  for (int64_t j = count; j < padded; ++j) {
+    start[j] = 0;
+    scale[j] = 0;
+  }
+}
+
+}  // namespace floe::cpu

@@ -1,0 +1,64 @@
+// The integer products qgemm, qconv and qdepthwise_conv on the CPU.
+//
+//   qproduct.h, .cc   what Prepare decides, once for all ISAs; the loop nest is gemm/'s: rows are
+//                     pixels, tiles are tiling.h's, with groups of four k in the place of a k
+//   dot.h             the ISA's way to multiply bytes, exact everywhere
+//   requantize.h      from accumulators to bytes, in registers
+//   products*.h       qgemm and qconv: micro-kernel, blocks, entry points
+//   tile_products.h   the same on AMX tiles
+//   depthwise*.h      qdepthwise_conv
+//   bytes*.h          dynamic_quantize and qpool
+//
+// All of them give the same bits: accumulators are exact modulo 2^32, and every float operation on
+// the way to a byte is rounded on its own.
+#ifndef FLOE_BACKENDS_CPU_QUANTIZED_QPRODUCT_H_
+#define FLOE_BACKENDS_CPU_QUANTIZED_QPRODUCT_H_
+
+#include <cstdint>
+
+#include "backends/cpu/gemm/product.h"
+#include "backends/families/quantized.h"
+
+namespace floe::cpu {
+
+struct QProductState {
+  // Strides of x, y and operands are in their elements. With a u8 result the residual, if there is
+  // one, is operand 0; with an f32 result operands are the program's.
+  ProductState product;
+  families::Requantize words;
+  bool bytes = false;  // The result is u8.
+  bool residual = false;
+  bool tiles = false;      // Runs on the tile unit.
+  int64_t run_groups = 0;  // Groups of four in a run.
+};
+static_assert(sizeof(QProductState) <= families::kProductStateBytes);
+
+// As PrepareGemmProduct and so on: `op` has passed its Check, `state` has Footprint::state_bytes.
+void PrepareQGemmProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
+                         QProductState* state);
+void PrepareQConvProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
+                         QProductState* state);
+// Only strides and tasks, as PrepareDepthwiseProduct.
+void PrepareQDepthwiseProduct(const OpInfo& op, const PrepareContext& context,
+                              QProductState* state);
+
+// The words of one Run: with a dynamic zero point, the operand's.
+families::Requantize WordsOfRun(const QProductState& state, const KernelArgs& args, float* x_scale);
+
+// For `count` columns from `first` on: where accumulators start (bias - x_zp * column sum) and what
+// they are multiplied with; both filled up with zeros to `padded`.
+struct ColumnOperands {
+  const int32_t* sums;
+  const float* scale;
+  const int32_t* bias;  // May be null.
+  int32_t x_zp;
+  bool dynamic;
+  float x_scale;
+};
+ColumnOperands ColumnsOf(const KernelArgs& args, const families::Requantize& words, float x_scale);
+void FillColumns(const ColumnOperands& c, int64_t first, int64_t count, int64_t padded,
+                 int32_t* start, float* scale);
+
+}  // namespace floe::cpu
+
+#endif  // FLOE_BACKENDS_CPU_QUANTIZED_QPRODUCT_H_
