@@ -102,7 +102,7 @@ __attribute__((target("avx512f"))) double DotAvx512(int64_t steps) {
 }
 __attribute__((target("avx2"))) double DotAvx(int64_t steps) {
   for (int64_t s = 0; s < steps; ++s) {
-    asm volatile(FLOE_TWELVE("{vex} vpdpbusd ", "ymm")::: FLOE_CLOBBERS);
+    asm volatile(FLOE_TWELVE("%{vex%} vpdpbusd ", "ymm")::: FLOE_CLOBBERS);
   }
   return 12.0 * 32 * 2 * static_cast<double>(steps);
 }

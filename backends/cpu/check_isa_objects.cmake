@@ -1,9 +1,16 @@
 # cmake -DNM=nm -DOBJECTS=a.o;b.o -P check_isa_objects.cmake
 # Fails if an ISA object file defines a symbol that the linker could share with other files (weak,
 # unique or common), or any global one that is not a kernel of its own ISA's namespace.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/isas.list.def rows REGEX "^FLOE_CPU_ISA")
+set(isas "")
+foreach(row IN LISTS rows)
+  string(REGEX MATCH "[(]([a-z0-9_]+)" row "${row}")
+  string(APPEND isas "|${CMAKE_MATCH_1}")
+endforeach()
+string(SUBSTRING "${isas}" 1 -1 isas)
 set(checked 0)
 foreach(object IN LISTS OBJECTS)
-  if(NOT object MATCHES "_(sse2|avx2|avxvnni|avx512|avx512vnni|amx|amx_plain)\\.cc\\.o(bj)?$")
+  if(NOT object MATCHES "_(${isas})\\.cc\\.o(bj)?$")
     continue()
   endif()
   set(isa ${CMAKE_MATCH_1})

@@ -94,12 +94,14 @@ class HouseTest(unittest.TestCase):
                     lists += text
                     for pattern in re.findall(r"[\w/]*\*\w*\.cc\b", text):
                         globs.append(os.path.normpath(os.path.join(os.path.relpath(base, ROOT), pattern.lstrip("/"))))
+        with open(os.path.join(ROOT, "backends", "cpu", "isas.list.def"), encoding="utf-8") as f:
+            isas = re.findall(r"^FLOE_CPU_ISA\((\w+)", f.read(), re.M)
         missing = []
         for folder in FOLDERS + ("tests",):
             for path in sources(folder):
                 stem = os.path.basename(path)
                 # Kernel families are compiled by floe_cpu_family(name), tests by a list of their names.
-                family = re.match(r"(?:vec_)?(.+)_(?:sse2|avx2|avx512|test)\.cc$", stem)
+                family = re.match(r"(?:vec_)?(.+?)_(?:%s|test)\.cc$" % "|".join(isas), stem)
                 names = [stem] + ([family.group(1)] if family else [])
                 if (stem.endswith((".cc", ".c")) and not any(n in lists for n in names)
                         and not any(fnmatch.fnmatch(path, g) for g in globs)):
