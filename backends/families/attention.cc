@@ -45,7 +45,8 @@ Status ReadHeads(const OpInfo& op, uint32_t operand, uint32_t* at, HeadsView* vi
   // Without an element strides mean nothing and may not be multiplied.
   bool empty = false;
   for (int i = 0; i < 4; ++i) empty = empty || dims[i] == 0;
-  dims[1] = CeilDiv(dims[1] - first, step);
+  // Not CeilDiv: any step is allowed, and the sum with it might overflow.
+  dims[1] = dims[1] == first ? 0 : (dims[1] - first - 1) / step + 1;
   if (empty || dims[1] == 0) return OkStatus();
   view->offset = first * view->head;
   // A single head needs no stride, and a long step might overflow.

@@ -244,6 +244,9 @@ TEST(AttentionCheck, Refuses) {
     EXPECT_EQ(rule([i](KernelCase* c) { c->attrs[4 + i * 6 + 5] = 0; }), Rule::kInstructionAttr);
     EXPECT_EQ(rule([i](KernelCase* c) { c->attrs[4 + i * 6] = 1; }), Rule::kInstructionAttr);
   }
+  // A step beyond every head leaves one.
+  EXPECT_EQ(rule([](KernelCase* c) { c->attrs[9] = std::numeric_limits<int64_t>::max(); }),
+            Rule::kInstructionShape);
   EXPECT_EQ(rule([](KernelCase* c) { c->attrs[3] = 3; }), Rule::kInstructionAttr);
   EXPECT_EQ(rule([](KernelCase* c) { c->attrs[3] = 1; }), Rule::kInstructionShape);
   EXPECT_EQ(rule([](KernelCase* c) { c->attrs[1] = 3; }), Rule::kInstructionAttr);
