@@ -88,6 +88,18 @@ KernelCase Depthwise() {
   return c;
 }
 
+KernelCase Winograd() {
+  KernelCase c;
+  c.kernel = KernelId::kWinogradConv;
+  c.inputs = {ChannelsLast({2, 6, 9, 9}, {2, 2, 2}), Packed(LayoutId::kConvPanels16, {8, 6, 3, 3}),
+              Packed(LayoutId::kWinogradPanels16, {8, 6, 6, 6}),
+              ChannelsLast({2, 8, 9, 9}, {0, 2, 1})};
+  c.attrs = {1, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1};
+  c.outputs = {ChannelsLast({2, 8, 9, 9})};
+  c.code = {PwLoad(1, 0), Pw(PwOp::kAdd, 0, 0, 1)};
+  return c;
+}
+
 KernelCase MatMul() {
   KernelCase c;
   c.kernel = KernelId::kMatMul;
@@ -203,6 +215,41 @@ std::vector<Refusal> Refusals() {
        [](C c) {
          c->inputs[1] = Packed(LayoutId::kConvPanels16, {6, 1, 3, 3});
        },
+       Rule::kInstructionLayout},
+      {"winograd: no u", Winograd, [](C c) { c->inputs.resize(2); }, Rule::kInstructionArity},
+      {"winograd: direct weights absent", Winograd, [](C c) { c->inputs[1] = Absent(); },
+       Rule::kInstructionOperand},
+      {"winograd: stride", Winograd,
+       [](C c) {
+         c->attrs[3] = 2;
+         c->outputs[0].dims[2] = c->inputs[3].dims[2] = 5;
+       },
+       Rule::kInstructionAttr},
+      {"winograd: dilation", Winograd, [](C c) { c->attrs[9] = c->attrs[5] = c->attrs[7] = 2; },
+       Rule::kInstructionAttr},
+      {"winograd: groups", Winograd,
+       [](C c) {
+         c->attrs[0] = c->inputs[1].groups = 2;
+         c->inputs[1].dims[1] = 3;
+       },
+       Rule::kInstructionAttr},
+      {"winograd: window", Winograd,
+       [](C c) {
+         c->attrs[1] = c->inputs[1].dims[2] = 1;
+         c->attrs[5] = c->attrs[7] = 0;
+       },
+       Rule::kInstructionAttr},
+      {"winograd: u of other channels", Winograd, [](C c) { c->inputs[2].dims[1] = 5; },
+       Rule::kInstructionShape},
+      {"winograd: u of other outputs", Winograd, [](C c) { c->inputs[2].dims[0] = 16; },
+       Rule::kInstructionShape},
+      {"winograd: u of another tile", Winograd,
+       [](C c) { c->inputs[2].dims[2] = c->inputs[2].dims[3] = 5; }, Rule::kValueLayout},
+      {"winograd: u as conv's", Winograd, [](C c) { c->inputs[2] = c->inputs[1]; },
+       Rule::kInstructionLayout},
+      {"winograd: u of integers", Winograd, [](C c) { c->inputs[2].dtype = DType::kI32; },
+       Rule::kInstructionDType},
+      {"winograd: gap too small", Winograd, [](C c) { c->inputs[0].halo.gap = 0; },
        Rule::kInstructionLayout},
       {"matmul: no attributes", MatMul, [](C c) { c->attrs.clear(); }, Rule::kInstructionAttr},
       {"matmul: attribute too many", MatMul, [](C c) { c->attrs.push_back(0); },
