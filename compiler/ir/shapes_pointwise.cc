@@ -99,14 +99,15 @@ absl::Status Cast(const Inference& n) {
   return n.Set(0, static_cast<DType>(to), n.shape(0));
 }
 
-// The result is f32 unless it was made bool.
+// The result is f32 unless it was made bool or 8 bits wide.
 absl::Status Region(const Inference& n) {
   Shape shape = n.shape(0);
   for (size_t i = 1; i < n.operand_count(); ++i) {
     FLOE_TRY_ASSIGN(shape, Broadcast(n, shape, n.shape(i)));
   }
-  const bool predicate = n.node.output()->dtype() == DType::kBool;
-  return n.Set(0, predicate ? DType::kBool : DType::kF32, std::move(shape));
+  const DType made = n.node.output()->dtype();
+  const bool narrow = made == DType::kBool || made == DType::kU8 || made == DType::kI8;
+  return n.Set(0, narrow ? made : DType::kF32, std::move(shape));
 }
 
 constexpr ShapeRuleRow kRows[] = {

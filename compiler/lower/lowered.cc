@@ -281,6 +281,8 @@ void LoweredProgram::LayOutConstants() {
       const auto* from = c.source.as<float>();
       if (info.dtype == DType::kF32) {
         PackWeights(info, from, c.transposed, reinterpret_cast<float*>(to));
+      } else if (info.dtype == DType::kI8) {
+        PackWeightsInt8(info, c.source.as<int8_t>(), c.transposed, reinterpret_cast<int8_t*>(to));
       } else {
         PackNarrowWeights(info, from, c.transposed, reinterpret_cast<uint16_t*>(to));
       }

@@ -62,11 +62,16 @@ void Selector::FindHalos(const ir::Graph& graph) {
         halo.top = std::max(halo.top, wanted.top);
         halo.bottom = std::max(halo.bottom, wanted.bottom);
         halo.gap = std::max(halo.gap, wanted.gap);
+        if (wanted.fill != 0) halo.fill = wanted.fill;
       }
     }
-    if (node->op() != OpId::kConv || !CanLowerConv(*node, nullptr)) continue;
+    const bool integers = node->op() == OpId::kQConv && CanLowerQConv(*node);
+    if (!integers && (node->op() != OpId::kConv || !CanLowerConv(*node, nullptr))) continue;
     const std::vector<int64_t>& pads = node->Ints("pads");
     Halo& halo = halos_[node->input(0)];
+    if (integers && *std::max_element(pads.begin(), pads.end()) > 0) {
+      halo.fill = static_cast<uint8_t>(node->Int("x_zero"));
+    }
     halo.top = std::max(halo.top, static_cast<uint8_t>(pads[0]));
     halo.bottom = std::max(halo.bottom, static_cast<uint8_t>(pads[2]));
     halo.gap = std::max(halo.gap, static_cast<uint8_t>(std::max(pads[1], pads[3])));
@@ -110,7 +115,17 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
   switch (node.op()) {
     case OpId::kConv:
       return SelectConv(node);
+    case OpId::kQConv:
+      return SelectQConv(node);
+    case OpId::kQGemm:
+      return SelectQGemm(node);
+    case OpId::kDynamicQuantize:
+      return SelectDynamicQuantize(node);
     case OpId::kMaxPool:
+      if (y->dtype() == DType::kU8 && y->rank() == 4 && node.output(1) == nullptr) {
+        return SelectQPool(node);
+      }
+      return SelectPool(node);
     case OpId::kAvgPool:
       return SelectPool(node);
     case OpId::kMatMul:

@@ -82,6 +82,15 @@ class Selector {
   absl::Status SelectSoftmax(const ir::Node& node);
   absl::Status SelectNorm(const ir::Node& node);
   absl::Status SelectReduce(const ir::Node& node);
+  // --- select_quantized.cc
+  bool CanLowerQConv(const ir::Node& node) const;
+  void FillQuantized(const ir::Node& node, LayoutId layout, int64_t columns, int groups,
+                     Spec* spec);
+  absl::Status SelectQConv(const ir::Node& node);
+  absl::Status SelectQGemm(const ir::Node& node);
+  absl::Status SelectQPool(const ir::Node& node);
+  absl::Status SelectDynamicQuantize(const ir::Node& node);
+
   // The epilogue as kernels take it: the node's bias operand (if it is still one) comes first.
   struct Epilogue {
     std::vector<PwInstr> code;

@@ -118,6 +118,17 @@ bool LoadsLikeCast(DType t) {
   return IsPlain(t) || t == DType::kI32 || t == DType::kI64 || t == DType::kU8 || t == DType::kI8;
 }
 
+// A conversion of a whole tensor with constant numbers, as arithmetic on f32.
+bool IsConversion(const ir::Node& node) {
+  const bool quantize = node.op() == OpId::kQuantize;
+  if (!quantize && node.op() != OpId::kDequantize) return false;
+  const DType integers = (quantize ? node.output() : node.input(0))->dtype();
+  const DType floats = (quantize ? node.input(0) : node.output())->dtype();
+  return (integers == DType::kU8 || integers == DType::kI8) && floats == DType::kF32 &&
+         node.Int("block") == 0 && ScalarOf(node.input(1)) &&
+         (node.input(2) == nullptr || ScalarOf(node.input(2)));
+}
+
 bool IsPowerOfTwo(double v) {
   int exponent;
   return std::fabs(std::frexp(v, &exponent)) == 0.5 && std::fabs(v) < 0x1p100 &&
@@ -128,6 +139,7 @@ bool IsPowerOfTwo(double v) {
 
 bool IsExpressible(const ir::Node& node) {
   const ir::Value* y = node.output();
+  if (IsConversion(node)) return true;
   if (y == nullptr || !IsPlain(y->dtype())) return false;
   const OpId op = node.op();
   if (op == OpId::kCast) {
@@ -299,9 +311,33 @@ CodeBuilder::Reg CodeBuilder::Unary(const ir::Node& node) {
   return op == kNone ? Composite(node, x) : Emit(op, x);
 }
 
+CodeBuilder::Reg CodeBuilder::Conversion(const ir::Node& node) {
+  const auto scale = static_cast<float>(*ScalarOf(node.input(1)));
+  const double zero_number = node.input(2) == nullptr ? 0.0 : *ScalarOf(node.input(2));
+  const auto zero = static_cast<float>(zero_number);
+  const auto imm = [this](PwOp op, Reg a, float v) { return Emit(op, a, -1, -1, v); };
+  Reg r = Of(node.input(0));
+  if (node.op() == OpId::kDequantize) {
+    if (zero != 0.0f) r = imm(PwOp::kAddImm, r, -zero);
+    return imm(PwOp::kMulImm, r, scale);
+  }
+  const bool exact = IsPowerOfTwo(static_cast<double>(scale));
+  r = node.Int("reciprocal") != 0 || exact ? imm(PwOp::kMulImm, r, 1.0f / scale)
+                                           : Emit(PwOp::kDiv, r, Const(scale));
+  r = Emit(PwOp::kRound, r);
+  if (zero != 0.0f) r = imm(PwOp::kAddImm, r, zero);
+  const int64_t low = node.output()->dtype() == DType::kU8 ? 0 : -128;
+  // The cast of a result to the whole range saturates by itself.
+  if (node.Int("min") == low && node.Int("max") == low + 255) unbounded_[node.output()] = r;
+  r = imm(PwOp::kMaxImm, r, static_cast<float>(node.Int("min")));
+  return imm(PwOp::kMinImm, r, static_cast<float>(node.Int("max")));
+}
+
 void CodeBuilder::Add(const ir::Node& node) {
   Reg r;
-  if (node.op() == OpId::kWhere) {
+  if (IsConversion(node)) {
+    r = Conversion(node);
+  } else if (node.op() == OpId::kWhere) {
     const Reg condition = Of(node.input(0));
     const Reg yes = Of(node.input(1));
     r = Emit(PwOp::kSelect, condition, yes, Of(node.input(2)));
@@ -320,7 +356,8 @@ void CodeBuilder::Add(const ir::Node& node) {
 std::optional<std::vector<PwInstr>> CodeBuilder::Finish(const ir::Value* result) const {
   if (operands_.size() > kPwMaxOperands) return std::nullopt;
   const bool has_accumulator = accumulator_ != nullptr;
-  const Reg target = values_.at(result);
+  const auto unbounded = unbounded_.find(result);
+  const Reg target = unbounded != unbounded_.end() ? unbounded->second : values_.at(result);
   // Instructions that lead to the result, and the last reader of each register.
   const size_t count = instrs_.size();
   std::vector<bool> needed(count);

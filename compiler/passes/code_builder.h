@@ -53,10 +53,13 @@ class CodeBuilder {
   Reg Unary(const ir::Node& node);
   Reg Composite(const ir::Node& node, Reg x);
   Reg Predicate(const ir::Node& node, Reg x);
+  Reg Conversion(const ir::Node& node);
 
   std::vector<Instr> instrs_;  // Register i is written by instruction i.
   std::vector<ir::Value*> operands_;
   std::map<const ir::Value*, Reg> values_;  // Looked up only.
+  // Quantised values before they are limited to their dtype, which a store does.
+  std::map<const ir::Value*, Reg> unbounded_;
   const ir::Value* accumulator_;
 };
 

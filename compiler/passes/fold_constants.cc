@@ -93,13 +93,13 @@ absl::Status ReplaceByDims(ir::Graph& graph, ir::Node* node) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status FoldConstants(ir::Graph& graph, Report& report) {
+// Weights stay integers until integer-islands has seen them.
+absl::Status Fold(ir::Graph& graph, bool keep_dequantize, Report& report) {
   size_t folded = 0, resolved = 0;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     ir::Node* node = (it++)->get();
     if (IsControlOp(node->op())) continue;  // See control.cc.
+    if (keep_dequantize && node->op() == OpId::kDequantize) continue;
     const ir::Value* output = node->output();
     if (output != nullptr && output->content && node->outputs().size() == 1) {
       if (IsKnown(*output->content)) {
@@ -131,6 +131,16 @@ absl::Status FoldConstants(ir::Graph& graph, Report& report) {
     report.Add(absl::StrFormat("resolved %d shape computations to dimensions", resolved));
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status FoldConstants(ir::Graph& graph, Report& report) {
+  return Fold(graph, /*keep_dequantize=*/true, report);
+}
+
+absl::Status FoldAllConstants(ir::Graph& graph, Report& report) {
+  return Fold(graph, /*keep_dequantize=*/false, report);
 }
 
 }  // namespace floe::passes

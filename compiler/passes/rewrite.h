@@ -30,6 +30,8 @@ using Attrs = std::map<std::string, ir::Attr, std::less<>>;
 absl::Status InferShapes(ir::Graph& graph, Report& report);
 absl::Status WidenHalf(ir::Graph& graph, Report& report);
 absl::Status FoldConstants(ir::Graph& graph, Report& report);
+absl::Status FoldAllConstants(ir::Graph& graph, Report& report);
+absl::Status FindIntegerIslands(ir::Graph& graph, Report& report);
 absl::Status SimplifyControl(ir::Graph& graph, Report& report);
 absl::Status RemoveIdentities(ir::Graph& graph, Report& report);
 absl::Status EliminateCommon(ir::Graph& graph, Report& report);
