@@ -82,15 +82,6 @@ class Selector {
   absl::Status SelectSoftmax(const ir::Node& node);
   absl::Status SelectNorm(const ir::Node& node);
   absl::Status SelectReduce(const ir::Node& node);
-  // --- select_quantized.cc
-  bool CanLowerQConv(const ir::Node& node) const;
-  void FillQuantized(const ir::Node& node, LayoutId layout, int64_t columns, int groups,
-                     Spec* spec);
-  absl::Status SelectQConv(const ir::Node& node);
-  absl::Status SelectQGemm(const ir::Node& node);
-  absl::Status SelectQPool(const ir::Node& node);
-  absl::Status SelectDynamicQuantize(const ir::Node& node);
-
   // The epilogue as kernels take it: the node's bias operand (if it is still one) comes first.
   struct Epilogue {
     std::vector<PwInstr> code;
@@ -108,6 +99,15 @@ class Selector {
   // One direction's input products for all steps, [T,N,G*H], and its initial state `operand`.
   ValueId InputProducts(const ir::Node& node, int64_t direction, int64_t gates);
   ValueId InitialState(const ir::Node& node, size_t operand, int64_t direction);
+
+  // --- select_quantized.cc
+  bool CanLowerQConv(const ir::Node& node) const;
+  void FillQuantized(const ir::Node& node, LayoutId layout, int64_t columns, int groups,
+                     Spec* spec);
+  absl::Status SelectQConv(const ir::Node& node);
+  absl::Status SelectQGemm(const ir::Node& node);
+  absl::Status SelectQPool(const ir::Node& node);
+  absl::Status SelectDynamicQuantize(const ir::Node& node);
 
   // --- select_shape.cc
   absl::Status SelectMovement(const ir::Node& node);

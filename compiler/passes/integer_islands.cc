@@ -196,16 +196,16 @@ ir::Value* BehindClamps(const ir::Graph& graph, ir::Value* value, Bounds* bounds
   constexpr double kInf = std::numeric_limits<double>::infinity();
   while (value->producer() != nullptr && HasOneUse(graph, value)) {
     ir::Node* node = value->producer();
-    const std::optional<double> b =
-        node->inputs().size() == 2 ? ScalarOf(node->input(1)) : std::nullopt;
+    const ir::Value* limit = node->inputs().size() == 2 ? node->input(1) : nullptr;
+    const double number = ScalarOf(limit).value_or(std::nan(""));
     if (node->op() == OpId::kRelu) {
       bounds->Inside(0, kInf);
     } else if (node->op() == OpId::kClamp && node->Float("min") <= node->Float("max")) {
       bounds->Inside(node->Float("min"), node->Float("max"));
-    } else if (node->op() == OpId::kMaximum && b && !std::isnan(*b)) {
-      bounds->Inside(*b, kInf);
-    } else if (node->op() == OpId::kMinimum && b && !std::isnan(*b)) {
-      bounds->Inside(-kInf, *b);
+    } else if (node->op() == OpId::kMaximum && !std::isnan(number)) {
+      bounds->Inside(number, kInf);
+    } else if (node->op() == OpId::kMinimum && !std::isnan(number)) {
+      bounds->Inside(-kInf, number);
     } else {
       break;
     }
