@@ -232,15 +232,15 @@ void CompareFloats(const KernelCase& c, const TensorInfo& t, const unsigned char
   EXPECT_EQ(failures, 0);
 }
 
-// All stored bytes that are no logical element are zero.
+// All stored bytes that are no logical element are encoded zeros.
 void CheckHalo(const TensorInfo& t, const std::vector<unsigned char>& bytes) {
   if (t.halo.empty()) return;
   const int64_t size = DTypeSize(t.dtype);
   std::vector<bool> inside(bytes.size() / static_cast<size_t>(size));
   ForEachElement(t, [&](int64_t, int64_t at) { inside[static_cast<size_t>(at)] = true; });
   for (size_t i = 0; i < bytes.size(); ++i) {
-    if (!inside[i / static_cast<size_t>(size)] && bytes[i] != 0) {
-      ADD_FAILURE() << "halo byte " << i << " is not zero";
+    if (!inside[i / static_cast<size_t>(size)] && bytes[i] != t.halo.fill) {
+      ADD_FAILURE() << "halo byte " << i << " is " << int{bytes[i]};
       return;
     }
   }

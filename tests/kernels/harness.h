@@ -5,7 +5,7 @@
 // are allocated to the byte (so that AddressSanitizer sees reads past the end), input halos are
 // poisoned unless the case says otherwise, tasks are dealt to workers with scratch of their own and
 // run in reverse. Results must be bit-identical between worker counts and between separate and
-// in-place storage, equal to the twin within the case's tolerance, and zero in halos.
+// in-place storage, equal to the twin within the case's tolerance, with encoded zeros in halos.
 #ifndef FLOE_TESTS_KERNELS_HARNESS_H_
 #define FLOE_TESTS_KERNELS_HARNESS_H_
 

@@ -111,8 +111,8 @@ TEST(Pointwise, ChannelsLastWithHalos) {
                            Nhwc(s, h), code));
       RunKernelCase(Region("other halos", {Nhwc(s, {1, 1, 1}), Dense({1}), Nhwc(s, {2, 0, 1})},
                            Nhwc(s, h), code));
-      RunKernelCase(Region("dense operands", {Nhwc(s), Dense({s[1], 1, 1}), Dense(s)}, Nhwc(s, h),
-                           code));
+      RunKernelCase(
+          Region("dense operands", {Nhwc(s), Dense({s[1], 1, 1}), Dense(s)}, Nhwc(s, h), code));
       RunKernelCase(Region("per pixel", {Nhwc(s), Nhwc({s[0], 1, s[2], s[3]}), Dense({s[3]})},
                            Nhwc(s, h), code));
     }
@@ -148,6 +148,27 @@ TEST(Pointwise, BoolResults) {
 }
 
 // Straight-line programs of random instructions over random operand shapes.
+// Rounded to even, saturating; NaN gives the least: the same bytes in every table.
+TEST(Pointwise, ByteResults) {
+  const std::vector<PwInstr> quantize = {PwLoad(0, 0), PwImm(PwOp::kMulImm, 0, 0, 40.5f),
+                                         PwImm(PwOp::kAddImm, 0, 0, 3)};
+  for (const DType t : {DType::kU8, DType::kI8}) {
+    for (const int64_t n : {1, 15, 16, 33, 3000}) {
+      RunKernelCase(Region("quantize", {Dense({3, n})}, Dense({3, n}, t), quantize));
+      RunKernelCase(Region("special", {Dense({n}, DType::kF32, Fill::kSpecial)}, Dense({n}, t),
+                           {PwLoad(0, 0)}));
+      RunKernelCase(Region("in place", {Dense({n}, DType::kU8)}, Dense({n}, t), {PwLoad(0, 0)}));
+    }
+    RunKernelCase(Region("halves",
+                         {Values({9}, DType::kF32, {-3, -1, 1, 3, 5, 509, 511, 513, -257})},
+                         Dense({9}, t), {PwLoad(0, 0), PwImm(PwOp::kMulImm, 0, 0, 0.5f)}));
+    RunKernelCase(Region("halo of a zero point", {Nhwc({2, 5, 3, 4}, {2, 1, 1})},
+                         Nhwc({2, 5, 3, 4}, {1, 1, 2, 131}, t), quantize));
+    RunKernelCase(
+        Region("from dense", {Dense({2, 5, 3, 4})}, Nhwc({2, 5, 3, 4}, {1, 1, 2, 7}, t), quantize));
+  }
+}
+
 TEST(Pointwise, RandomPrograms) {
   std::mt19937 random(7);
   const PwOp kOps[] = {PwOp::kAdd,    PwOp::kSub,    PwOp::kMul,     PwOp::kMin,  PwOp::kMax,

@@ -66,9 +66,10 @@ Quantizer QuantizerOf(const Range& range) {
 
 void QuantizeAll(const float* x, int64_t count, const Quantizer& q, uint8_t* y) {
   const F32 scale = Broadcast(q.scale);
-  const F32 low = Broadcast(static_cast<float>(-q.zp));
-  const F32 high = Broadcast(static_cast<float>(255 - q.zp));
-  const I32 zp = BroadcastInt(q.zp);
+  families::Requantize words;
+  words.y_zp = q.zp;
+  words.high = 255;
+  const Requantizer r(words, false);
   for (int64_t i = 0; i < count; i += kPanel) {
     const int64_t n = count - i < kPanel ? count - i : kPanel;
     I32 panel[kRowVecs];
@@ -82,9 +83,9 @@ void QuantizeAll(const float* x, int64_t count, const Quantizer& q, uint8_t* y) 
       } else if (left > 0) {
         value = LoadTail(from, left);
       }
-      panel[v] = AddInt(RoundWithin(Div(value, scale), low, high), zp);
+      panel[v] = RoundToWords(Div(value, scale));
     }
-    StoreSome(y + i, n, PackPanel(panel));
+    PackPanels<1>(r, panel, n, y + i);
   }
 }
 

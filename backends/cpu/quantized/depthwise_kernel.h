@@ -60,6 +60,7 @@ struct QDepthwise {
   int64_t groups;  // Of four taps in a row of the window.
   bool pairs;      // Two outputs at once.
   bool keeps;      // The weights of a block are kept.
+  bool square;     // A SquareLine's.
 };
 
 // Outputs `column` and, with kPair, the next one of a line whose windows start at `x`.
@@ -112,9 +113,119 @@ FLOE_INLINE void FinishBytes(const QDepthwise& d, const ChannelBlock& block,
     }
   } else {
     FLOE_UNROLL
-    for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(r, sums[j], Load(block.scale[j]));
+    for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(sums[j], Load(block.scale[j]));
   }
-  StoreChannels(y, block.count, Narrow(q));
+  StoreChannels(y, block.count, PackLanes(r, q[0], q[1], q[2], q[3]));
+}
+
+// Part of a line under a 3x3 window without dilation, bytes without a residual: what most networks
+// have. A function of its own, so that its few values stay in registers.
+struct SquareLine {
+  const uint8_t* x;
+  int64_t row, tap, step;  // Bytes to the next row, pixel and window.
+  const Operand* w;
+  const ChannelBlock* block;
+  const Requantizer* requantizer;
+  uint8_t* y;
+  int64_t y_step;
+};
+
+template <bool kWhole>
+FLOE_INLINE void StoreSquare(const SquareLine& l, const I32 (&sums)[kWoven],
+                             const F32 (&scale)[kWoven], const Requantizer& r, uint8_t* y) {
+  I32 q[kWoven];
+  FLOE_UNROLL
+  for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(sums[j], scale[j]);
+  StoreChannels(y, kWhole ? kBytes : l.block->count, PackLanes(r, q[0], q[1], q[2], q[3]));
+}
+
+// `pairs` times two outputs; the window moves by one pixel. Two of the four pixels of each row have
+// been woven for the outputs before.
+template <bool kWhole>
+[[gnu::noinline]] void RunSquarePairs(const SquareLine& l, int64_t pairs) {
+  const Requantizer r = *l.requantizer;
+  const int64_t row = l.row, tap = l.tap;
+  const Operand* const w = l.w;
+  F32 scale[kWoven];
+  FLOE_UNROLL
+  for (int j = 0; j < kWoven; ++j) scale[j] = Load(l.block->scale[j]);
+  const uint8_t* x = l.x;
+  uint8_t* y = l.y;
+  I32 low[3], high[3];
+  FLOE_UNROLL
+  for (int k = 0; k < 3; ++k) {
+    WeavePair(LoadInts(x + k * row), LoadInts(x + k * row + tap), &low[k], &high[k]);
+  }
+  for (int64_t i = 0; i < pairs; ++i) {
+    x += 2 * tap;
+    I32 sums[2][kWoven];
+    FLOE_UNROLL
+    for (int j = 0; j < kWoven; ++j) sums[0][j] = sums[1][j] = LoadInts(l.block->start[j]);
+    FLOE_UNROLL
+    for (int k = 0; k < 3; ++k) {
+      I32 next_low, next_high, woven[kWoven];
+      WeavePair(LoadInts(x + k * row), LoadInts(x + k * row + tap), &next_low, &next_high);
+      WeavePairs(low[k], high[k], next_low, next_high, woven);
+      low[k] = next_low;
+      high[k] = next_high;
+      FLOE_UNROLL
+      for (int j = 0; j < kWoven; ++j) {
+        const Operand bytes = Unsigned(woven[j]);
+        sums[0][j] = Dot(sums[0][j], bytes, w[2 * k * kWoven + j]);
+        sums[1][j] = Dot(sums[1][j], bytes, w[(2 * k + 1) * kWoven + j]);
+      }
+    }
+    StoreSquare<kWhole>(l, sums[0], scale, r, y);
+    StoreSquare<kWhole>(l, sums[1], scale, r, y + l.y_step);
+    y += 2 * l.y_step;
+  }
+}
+
+// `count` outputs; `pitch` vectors of weights from one row of the window to the next.
+template <bool kWhole>
+[[gnu::noinline]] void RunSquares(const SquareLine& l, int64_t pitch, int64_t count) {
+  const Requantizer r = *l.requantizer;
+  F32 scale[kWoven];
+  FLOE_UNROLL
+  for (int j = 0; j < kWoven; ++j) scale[j] = Load(l.block->scale[j]);
+  const uint8_t* x = l.x;
+  uint8_t* y = l.y;
+  for (int64_t i = 0; i < count; ++i) {
+    I32 sums[kWoven];
+    FLOE_UNROLL
+    for (int j = 0; j < kWoven; ++j) sums[j] = LoadInts(l.block->start[j]);
+    FLOE_UNROLL
+    for (int k = 0; k < 3; ++k) {
+      const uint8_t* at = x + k * l.row;
+      const I32 x2 = LoadInts(at + 2 * l.tap);
+      I32 woven[kWoven];
+      Weave(LoadInts(at), LoadInts(at + l.tap), x2, x2, woven);
+      FLOE_UNROLL
+      for (int j = 0; j < kWoven; ++j) {
+        sums[j] = Dot(sums[j], Unsigned(woven[j]), l.w[k * pitch + j]);
+      }
+    }
+    StoreSquare<kWhole>(l, sums, scale, r, y);
+    x += l.step;
+    y += l.y_step;
+  }
+}
+
+void RunSquareLine(SquareLine l, bool pairs, int64_t width) {
+  const bool whole = l.block->count == kBytes;
+  const int64_t twos = pairs ? width / 2 : 0;
+  if (twos > 0 && whole) RunSquarePairs<true>(l, twos);
+  if (twos > 0 && !whole) RunSquarePairs<false>(l, twos);
+  const int64_t rest = width - 2 * twos;
+  if (rest == 0) return;
+  l.x += 2 * twos * l.step;
+  l.y += 2 * twos * l.y_step;
+  const int64_t pitch = (pairs ? 2 : 1) * kWoven;
+  if (whole) {
+    RunSquares<true>(l, pitch, rest);
+  } else {
+    RunSquares<false>(l, pitch, rest);
+  }
 }
 
 // One pixel of an f32 result, through the scratch tile.
@@ -147,6 +258,19 @@ void RunQLine(const QProduct& p, const QDepthwise& d, const ChannelBlock& block,
                                 ? p.residual + OffsetOf(floats->residual_strides, at) + block.first
                                 : nullptr;
   const int64_t r_step = floats->residual_strides.x;
+  if (d.square) {
+    RunSquareLine({.x = x,
+                   .row = s.depthwise_line,
+                   .tap = d.channels,
+                   .step = s.a.x,
+                   .w = w.kept,
+                   .block = &block,
+                   .requantizer = &d.requantizer,
+                   .y = y,
+                   .y_step = s.y.x},
+                  d.pairs, width);
+    return;
+  }
   while (at.x < width) {
     const int64_t left = width - at.x;
     if (d.pairs && left >= 2) {
@@ -240,11 +364,14 @@ Rule RunQDepthwiseConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_
                .channels = y.dims[1],
                .groups = 0,
                .pairs = false,
-               .keeps = false};
+               .keeps = false,
+               .square = false};
   d.groups = (d.window.kw + 3) / 4;
   d.pairs = state->bytes && d.window.sw == 1 && d.window.dw == 1 && d.window.kw <= 3 &&
             2 * d.window.kh <= kMostKept;
   d.keeps = d.pairs || d.window.kh <= kMostKept / d.groups;
+  d.square =
+      state->bytes && !state->residual && d.window.kh == 3 && d.window.kw == 3 && d.window.dw == 1;
   const Tiling& t = state->product.tiling;
   for (uint32_t task = begin; task < end; ++task) {
     const int64_t first = t.m * task / t.row_blocks, last = t.m * (task + 1) / t.row_blocks;

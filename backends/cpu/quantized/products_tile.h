@@ -40,11 +40,13 @@ using QTileFn = void (*)(const QTileArgs& args);
   X(3, 1, 16)                                                                                     \
   X(4, 1, 16)                                                                                     \
   X(5, 1, 16)                                                                                     \
-  X(6, 1, 16) X(7, 1, 16) X(8, 1, 16) X(9, 1, 16) X(10, 1, 16) X(11, 1, 16) X(12, 1, 16)          \
-      X(1, 2, 32) X(2, 2, 32) X(3, 2, 32) X(4, 2, 32) X(5, 2, 32) X(6, 2, 32) X(7, 2, 32)         \
-          X(8, 2, 32) X(9, 2, 32) X(10, 2, 32) X(1, 3, 48) X(2, 3, 48) X(3, 3, 48) X(4, 3, 48)    \
-              X(5, 3, 48) X(6, 3, 48) X(7, 3, 48) X(1, 4, 64) X(2, 4, 64) X(3, 4, 64) X(4, 4, 64) \
-                  X(5, 4, 64) X(1, 6, 96) X(1, 5, 80)
+  X(6, 1, 16)                                                                                     \
+  X(7, 1, 16)                                                                                     \
+  X(8, 1, 16) X(9, 1, 16) X(10, 1, 16) X(11, 1, 16) X(12, 1, 16) X(1, 2, 32) X(2, 2, 32)          \
+      X(3, 2, 32) X(4, 2, 32) X(5, 2, 32) X(6, 2, 32) X(7, 2, 32) X(8, 2, 32) X(9, 2, 32)         \
+          X(10, 2, 32) X(1, 3, 48) X(2, 3, 48) X(3, 3, 48) X(4, 3, 48) X(5, 3, 48) X(6, 3, 48)    \
+              X(7, 3, 48) X(1, 4, 64) X(2, 4, 64) X(3, 4, 64) X(4, 4, 64) X(5, 4, 64) X(1, 6, 96) \
+                  X(1, 5, 80)
 #if defined(__AVX512VNNI__)
 #define FLOE_QTILES(X) FLOE_QTILES_SHARED(X) X(8, 3, 48) X(6, 4, 64) X(1, 7, 112) X(1, 8, 128)
 inline constexpr TileSet kQTileSet = {
@@ -95,24 +97,22 @@ inline constexpr TileSet kQTileSet = {
 };
 #endif
 
-template <int kRows, int kPanels>
+// Panels [kFirst, kPanels) of every row, four at a time.
+template <int kFirst, int kRows, int kPanels>
 FLOE_INLINE void RequantizeTile(const QTileArgs& t, I32 (&c)[kRows][kPanels * kRowVecs]) {
+  constexpr int kCount = kPanels - kFirst < 4 ? kPanels - kFirst : 4;
+  constexpr bool kAll = kFirst + kCount == kPanels;
   const Requantizer& r = *t.requantizer;
   FLOE_UNROLL
-  for (int p = 0; p < kPanels; ++p) {
-    const int64_t columns = p == kPanels - 1 ? t.last_columns : kPanel;
-    F32 scale[kRowVecs];
+  for (int i = 0; i < kRows; ++i) {
+    I32 sums[kCount * kRowVecs];
     FLOE_UNROLL
-    for (int v = 0; v < kRowVecs; ++v) scale[v] = Load(t.scale + p * kPanel + v * kWidth);
-    FLOE_UNROLL
-    for (int i = 0; i < kRows; ++i) {
-      I32 sums[kRowVecs];
-      FLOE_UNROLL
-      for (int v = 0; v < kRowVecs; ++v) sums[v] = c[i][p * kRowVecs + v];
-      const uint8_t* residual = r.residual ? t.residual[i] + p * kPanel : nullptr;
-      RequantizePanel(r, sums, scale, residual, columns, t.y[i] + p * kPanel);
-    }
+    for (int v = 0; v < kCount * kRowVecs; ++v) sums[v] = c[i][kFirst * kRowVecs + v];
+    const uint8_t* residual = r.residual ? t.residual[i] + kFirst * kPanel : nullptr;
+    RequantizeRow<kCount>(r, sums, t.scale + kFirst * kPanel, residual,
+                          kAll ? t.last_columns : kPanel, t.y[i] + kFirst * kPanel);
   }
+  if constexpr (!kAll) RequantizeTile<kFirst + kCount, kRows, kPanels>(t, c);
 }
 
 template <int kRows, int kPanels>
@@ -175,7 +175,7 @@ void QTile(const QTileArgs& t) {
     }
     return;
   }
-  RequantizeTile<kRows, kPanels>(t, c);
+  RequantizeTile<0, kRows, kPanels>(t, c);
 }
 
 struct QTileRow {

@@ -8,19 +8,7 @@
 namespace floe::cpu::FLOE_ISA {
 namespace {
 
-// Sixteen bytes in columns' order from one panel's integers, which fit in a byte.
-FLOE_INLINE __m128i PackPanel(const I32 (&q)[kRowVecs]) {
-#if defined(FLOE_ISA_AVX512)
-  return _mm512_cvtepi32_epi8(q[0]);
-#elif defined(FLOE_ISA_AVX2)
-  const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(q[0], q[1]), 0xd8);
-  return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-#else
-  return _mm_packus_epi16(_mm_packs_epi32(q[0], q[1]), _mm_packs_epi32(q[2], q[3]));
-#endif
-}
-
-// The reverse.
+// The sixteen bytes of a panel as integers.
 FLOE_INLINE void UnpackPanel(__m128i bytes, I32 (&q)[kRowVecs]) {
 #if defined(FLOE_ISA_AVX512)
   q[0] = _mm512_cvtepu8_epi32(bytes);
@@ -62,13 +50,14 @@ FLOE_INLINE void StoreSome(uint8_t* p, int64_t n, __m128i v) {
 #endif
 }
 
-// The constants of a Run, in vectors.
+// The constants of a Run, in vectors. The last steps of a clamp, zero point included, are done on
+// words and bytes, which a vector holds more of, and whose packing saturates.
 struct Requantizer {
   explicit Requantizer(const families::Requantize& w, bool with_residual)
       : residual(with_residual),
-        low(Broadcast(static_cast<float>(w.low - w.y_zp))),
-        high(Broadcast(static_cast<float>(w.high - w.y_zp))),
-        zp(BroadcastInt(w.y_zp)),
+        zp_words(BroadcastInt(w.y_zp * 0x10001)),
+        low_bytes(BroadcastInt(static_cast<int32_t>(static_cast<uint32_t>(w.low) * 0x1010101u))),
+        high_bytes(BroadcastInt(static_cast<int32_t>(static_cast<uint32_t>(w.high) * 0x1010101u))),
         t_low(Broadcast(static_cast<float>(w.t_low - w.t_zp))),
         t_high(Broadcast(static_cast<float>(w.t_high - w.t_zp))),
         t_ratio(Broadcast(w.t_ratio)),
@@ -76,43 +65,127 @@ struct Requantizer {
         r_zp(BroadcastInt(w.r_zp)) {}
 
   bool residual;
-  F32 low, high;
-  I32 zp;
+  I32 zp_words, low_bytes, high_bytes;
   F32 t_low, t_high, t_ratio, r_ratio;
   I32 r_zp;
 };
 
-// (The second of MaxOrSecond wins against NaN.)
+// Clamped to whole numbers and rounded. (The second of MaxOrSecond wins against NaN.)
 FLOE_INLINE I32 RoundWithin(F32 v, F32 low, F32 high) {
   return ToInt(MinOrSecond(MaxOrSecond(v, low), high));
 }
 
-// One vector of columns; `other` is the residual's.
-FLOE_INLINE I32 RequantizeVector(const Requantizer& r, I32 sums, F32 scale) {
-  return AddInt(RoundWithin(Mul(ToFloat(sums), scale), r.low, r.high), r.zp);
+// Rounded to integers that saturate as words: what is too large for a word becomes one that is, and
+// what is beyond all integers, and NaN, the least integer.
+FLOE_INLINE I32 RoundToWords(F32 v) { return ToInt(MinOrSecond(Broadcast(32767.0f), v)); }
+
+// One vector of columns, before the zero point; `other` is the residual's.
+FLOE_INLINE I32 RequantizeVector(I32 sums, F32 scale) {
+  return RoundToWords(Mul(ToFloat(sums), scale));
 }
 FLOE_INLINE I32 RequantizeVector(const Requantizer& r, I32 sums, F32 scale, I32 other) {
   const I32 t = RoundWithin(Mul(ToFloat(sums), scale), r.t_low, r.t_high);
   const F32 scaled = Mul(ToFloat(t), r.t_ratio);
   const F32 added = Mul(ToFloat(SubInt(other, r.r_zp)), r.r_ratio);
-  return AddInt(RoundWithin(Add(scaled, added), r.low, r.high), r.zp);
+  return RoundToWords(Add(scaled, added));
 }
 
-// One panel of one row: `n` columns of accumulators to bytes at y; `scale` has 16.
-FLOE_INLINE void RequantizePanel(const Requantizer& r, const I32 (&sums)[kRowVecs],
-                                 const F32 (&scale)[kRowVecs], const uint8_t* residual, int64_t n,
-                                 uint8_t* y) {
-  I32 q[kRowVecs];
+// Of what RequantizeVector gave for four vectors: bytes, within 128-bit lanes in the vectors'
+// order.
+FLOE_INLINE I32 PackLanes(const Requantizer& r, I32 q0, I32 q1, I32 q2, I32 q3) {
+#if defined(FLOE_ISA_AVX512)
+  const I32 low = _mm512_adds_epi16(_mm512_packs_epi32(q0, q1), r.zp_words);
+  const I32 high = _mm512_adds_epi16(_mm512_packs_epi32(q2, q3), r.zp_words);
+  const I32 bytes = _mm512_packus_epi16(low, high);
+  return _mm512_min_epu8(_mm512_max_epu8(bytes, r.low_bytes), r.high_bytes);
+#elif defined(FLOE_ISA_AVX2)
+  const I32 low = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), r.zp_words);
+  const I32 high = _mm256_adds_epi16(_mm256_packs_epi32(q2, q3), r.zp_words);
+  const I32 bytes = _mm256_packus_epi16(low, high);
+  return _mm256_min_epu8(_mm256_max_epu8(bytes, r.low_bytes), r.high_bytes);
+#else
+  const I32 low = _mm_adds_epi16(_mm_packs_epi32(q0, q1), r.zp_words);
+  const I32 high = _mm_adds_epi16(_mm_packs_epi32(q2, q3), r.zp_words);
+  const I32 bytes = _mm_packus_epi16(low, high);
+  return _mm_min_epu8(_mm_max_epu8(bytes, r.low_bytes), r.high_bytes);
+#endif
+}
+
+#if defined(FLOE_ISA_AVX512)
+
+// kPanels (1 to 4) panels of one row, of which the last has `last` columns, to bytes at y.
+template <int kPanels>
+FLOE_INLINE void PackPanels(const Requantizer& r, const I32 (&q)[kPanels], int64_t last,
+                            uint8_t* y) {
+  constexpr int kLast = kPanels - 1;
+  const auto at = [&](int p) __attribute__((always_inline)) { return q[p < kLast ? p : kLast]; };
+  const I32 lanes = PackLanes(r, at(0), at(1), at(2), at(3));
+  // Lane l holds columns 4l to 4l+3 of every panel.
+  const I32 order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const I32 bytes = _mm512_permutexvar_epi32(order, lanes);
+  if (last == kPanel) {
+    if constexpr (kPanels == 4) {
+      _mm512_storeu_si512(y, bytes);
+    } else if constexpr (kPanels >= 2) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), _mm512_castsi512_si256(bytes));
+    } else {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm512_castsi512_si128(bytes));
+    }
+    if constexpr (kPanels == 3) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + 32), _mm512_extracti32x4_epi32(bytes, 2));
+    }
+  } else {
+    _mm512_mask_storeu_epi8(y, (uint64_t{1} << (kLast * kPanel + last)) - 1, bytes);
+  }
+}
+
+#else
+
+template <int kPanels>
+FLOE_INLINE void PackPanels(const Requantizer& r, const I32 (&q)[kPanels * kRowVecs], int64_t last,
+                            uint8_t* y) {
+  FLOE_UNROLL
+  for (int p = 0; p < kPanels; ++p) {
+    const int64_t n = p == kPanels - 1 ? last : kPanel;
+    const I32* v = q + p * kRowVecs;
+#if defined(FLOE_ISA_AVX2)
+    // Lanes hold columns 0-3 8-11 | 4-7 12-15: those of the first vector are its halves.
+    const I32 lanes = PackLanes(r, v[0], v[1], v[0], v[1]);
+    const __m128i low = _mm256_castsi256_si128(lanes), high = _mm256_extracti128_si256(lanes, 1);
+    const __m128i mixed = _mm_unpacklo_epi32(low, high);
+    StoreSome(y + p * kPanel, n, mixed);
+#else
+    StoreSome(y + p * kPanel, n, PackLanes(r, v[0], v[1], v[2], v[3]));
+#endif
+  }
+}
+
+#endif
+
+// One row of kPanels (1 to 4) panels, the last with `last` columns; `scale` has 16 for each panel.
+template <int kPanels>
+FLOE_INLINE void RequantizeRow(const Requantizer& r, const I32 (&sums)[kPanels * kRowVecs],
+                               const float* scale, const uint8_t* residual, int64_t last,
+                               uint8_t* y) {
+  I32 q[kPanels * kRowVecs];
   if (!r.residual) {
     FLOE_UNROLL
-    for (int v = 0; v < kRowVecs; ++v) q[v] = RequantizeVector(r, sums[v], scale[v]);
+    for (int v = 0; v < kPanels * kRowVecs; ++v) {
+      q[v] = RequantizeVector(sums[v], Load(scale + v * kWidth));
+    }
   } else {
-    I32 other[kRowVecs];
-    UnpackPanel(LoadSome(residual, n), other);
     FLOE_UNROLL
-    for (int v = 0; v < kRowVecs; ++v) q[v] = RequantizeVector(r, sums[v], scale[v], other[v]);
+    for (int p = 0; p < kPanels; ++p) {
+      I32 other[kRowVecs];
+      UnpackPanel(LoadSome(residual + p * kPanel, p == kPanels - 1 ? last : kPanel), other);
+      FLOE_UNROLL
+      for (int v = 0; v < kRowVecs; ++v) {
+        const int i = p * kRowVecs + v;
+        q[i] = RequantizeVector(r, sums[i], Load(scale + i * kWidth), other[v]);
+      }
+    }
   }
-  StoreSome(y, n, PackPanel(q));
+  PackPanels<kPanels>(r, q, last, y);
 }
 
 }  // namespace

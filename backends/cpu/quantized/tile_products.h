@@ -133,15 +133,12 @@ void FinishByteTile(const QProduct& p, const GridStrides& residual_strides, cons
     const int32_t* row = sums + (t.skip + i) * ld;
     for (int64_t j = 0; j < ld; j += kPanel) {
       I32 panel[kRowVecs];
-      F32 scale[kRowVecs];
       FLOE_UNROLL
-      for (int v = 0; v < kRowVecs; ++v) {
-        panel[v] = LoadInts(row + j + v * kWidth);
-        scale[v] = Load(g.scale + j + v * kWidth);
-      }
+      for (int v = 0; v < kRowVecs; ++v) panel[v] = LoadInts(row + j + v * kWidth);
       const int64_t left = g.columns - j;
-      RequantizePanel(p.requantizer, panel, scale, residual != nullptr ? residual + j : nullptr,
-                      left < kPanel ? left : kPanel, y + j);
+      RequantizeRow<1>(p.requantizer, panel, g.scale + j,
+                       residual != nullptr ? residual + j : nullptr, left < kPanel ? left : kPanel,
+                       y + j);
     }
     y += s.y.x;
     if (residual != nullptr) residual += residual_strides.x;

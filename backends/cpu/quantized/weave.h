@@ -23,13 +23,22 @@ inline constexpr int kLanes = kBytes / 16;
 #define FLOE_WEAVE_ZERO _mm_setzero_si128()
 #endif
 
-FLOE_INLINE void Weave(I32 x0, I32 x1, I32 x2, I32 x3, I32 (&woven)[kWoven]) {
-  const I32 low01 = FLOE_WEAVE(unpacklo_epi8)(x0, x1), high01 = FLOE_WEAVE(unpackhi_epi8)(x0, x1);
-  const I32 low23 = FLOE_WEAVE(unpacklo_epi8)(x2, x3), high23 = FLOE_WEAVE(unpackhi_epi8)(x2, x3);
+// Of two pixels, then of two such pairs.
+FLOE_INLINE void WeavePair(I32 x0, I32 x1, I32* low, I32* high) {
+  *low = FLOE_WEAVE(unpacklo_epi8)(x0, x1);
+  *high = FLOE_WEAVE(unpackhi_epi8)(x0, x1);
+}
+FLOE_INLINE void WeavePairs(I32 low01, I32 high01, I32 low23, I32 high23, I32 (&woven)[kWoven]) {
   woven[0] = FLOE_WEAVE(unpacklo_epi16)(low01, low23);
   woven[1] = FLOE_WEAVE(unpackhi_epi16)(low01, low23);
   woven[2] = FLOE_WEAVE(unpacklo_epi16)(high01, high23);
   woven[3] = FLOE_WEAVE(unpackhi_epi16)(high01, high23);
+}
+FLOE_INLINE void Weave(I32 x0, I32 x1, I32 x2, I32 x3, I32 (&woven)[kWoven]) {
+  I32 low01, high01, low23, high23;
+  WeavePair(x0, x1, &low01, &high01);
+  WeavePair(x2, x3, &low23, &high23);
+  WeavePairs(low01, high01, low23, high23, woven);
 }
 
 // Bytes of kBytes channels to integers in woven order, and back.
