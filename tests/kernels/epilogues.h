@@ -44,6 +44,8 @@ inline std::vector<EpilogueProgram> EpiloguePrograms() {
       {"square_bias", "c", {Pw(kMul, 0, 0, 0), PwLoad(1, 0), Pw(kAdd, 0, 0, 1)}},
       {"bias_sigmoid", "c", {PwLoad(1, 0), Pw(kAdd, 0, 0, 1), Pw(kSigmoid, 0, 0)}},
       {"bias_gelu", "c", {PwLoad(1, 0), Pw(kAdd, 0, 0, 1), Pw(kGelu, 0, 0)}},
+      {"gelu_tanh", "", {Pw(kGeluTanh, 0, 0)}},
+      {"bias_silu_relu", "c", {PwLoad(1, 0), Pw(kAdd, 0, 0, 1), Pw(kSilu, 2, 0), Pw(kRelu, 0, 2)}},
       {"affine_silu_residual",
        "ccts",
        {PwLoad(1, 0), PwLoad(2, 1), Pw(kFma, 0, 0, 1, 2), Pw(kSilu, 3, 0), PwLoad(4, 2),

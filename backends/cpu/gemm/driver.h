@@ -6,6 +6,7 @@
 #include "backends/cpu/gemm/operands.h"
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tile_args.h"
+#include "backends/cpu/math.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/simd.h"
 #include "format/checked.h"
@@ -117,6 +118,30 @@ void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, 
   }
 }
 
+template <class F>
+FLOE_INLINE void MapRowsOfTile(float* const* y, int64_t rows, int64_t columns, F f) {
+  for (int64_t i = 0; i < rows; ++i) {
+    int64_t j = 0;
+    for (; j + kWidth <= columns; j += kWidth) Store(y[i] + j, f(Load(y[i] + j)));
+    if (j < columns) StoreTail(y[i] + j, columns - j, f(LoadTail(y[i] + j, columns - j)));
+  }
+}
+
+// Epilogue::post on rows that have been stored.
+[[gnu::noinline, maybe_unused]] void FinishRows(Post post, float* const* y, int64_t rows,
+                                                int64_t columns) {
+  switch (post) {
+    case Post::kNone:
+      return;
+    case Post::kGelu:
+      return MapRowsOfTile(y, rows, columns, [](F32 x) { return Gelu(x); });
+    case Post::kGeluTanh:
+      return MapRowsOfTile(y, rows, columns, [](F32 x) { return GeluTanh(x); });
+    case Post::kSilu:
+      return MapRowsOfTile(y, rows, columns, [](F32 x) { return Silu(x); });
+  }
+}
+
 // The next group's weights, spread evenly over the k steps of the tiles that run before it.
 struct PrefetchPlan {
   const char* base = nullptr;
@@ -205,6 +230,7 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
                        : reinterpret_cast<const char*>(t.b);
       FindTile(rows, panels)(t);
       if (spill) FinishSpilledTile(p, t, at, rows, column, columns, panels * kPanel);
+      if (e.post != Post::kNone) FinishRows(e.post, t.y, rows, columns);
       row = row_end;
     }
   }

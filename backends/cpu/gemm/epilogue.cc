@@ -10,8 +10,8 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Follows the register that holds the accumulator's chain through the program.
 class Recogniser {
  public:
-  Recogniser(const OpInfo& op, uint32_t extra, int64_t channels)
-      : op_(op), extra_(extra), channels_(channels) {
+  Recogniser(const OpInfo& op, uint32_t extra, int64_t channels, bool posts)
+      : op_(op), extra_(extra), channels_(channels), posts_(posts) {
     for (int32_t& l : loaded_) l = -1;
     form_.low = -kInfinity;
     form_.high = kInfinity;
@@ -29,6 +29,7 @@ class Recogniser {
 
  private:
   bool Step(const PwInstr& instr) {
+    if (form_.post != Post::kNone) return false;  // It comes last.
     switch (static_cast<PwOp>(instr.op)) {
       case PwOp::kLoad:
         if (instr.dst == chain_) return false;
@@ -54,9 +55,20 @@ class Recogniser {
         return instr.a == chain_ && AtLeast(instr.imm) && Advance(instr.dst);
       case PwOp::kMinImm:
         return instr.a == chain_ && AtMost(instr.imm) && Advance(instr.dst);
+      case PwOp::kGelu:
+        return instr.a == chain_ && Finish(Post::kGelu) && Advance(instr.dst);
+      case PwOp::kGeluTanh:
+        return instr.a == chain_ && Finish(Post::kGeluTanh) && Advance(instr.dst);
+      case PwOp::kSilu:
+        return instr.a == chain_ && Finish(Post::kSilu) && Advance(instr.dst);
       default:
         return false;
     }
+  }
+
+  bool Finish(Post post) {
+    form_.post = post;
+    return posts_;
   }
 
   bool Advance(uint8_t dst) {
@@ -113,6 +125,7 @@ class Recogniser {
   const OpInfo& op_;
   uint32_t extra_;
   int64_t channels_;
+  bool posts_;
   Epilogue form_;
   uint8_t chain_ = 0;
   int32_t loaded_[kPwRegisters];
@@ -128,9 +141,9 @@ OperandKind EpilogueOperandKind(const TensorInfo& operand, int64_t channels) {
   return OperandKind::kTensor;
 }
 
-Epilogue ClassifyEpilogue(const OpInfo& op, uint32_t extra, int64_t channels) {
+Epilogue ClassifyEpilogue(const OpInfo& op, uint32_t extra, int64_t channels, bool posts) {
   Epilogue form;
-  if (op.code_count == 0 || Recogniser(op, extra, channels).Run(&form)) return form;
+  if (op.code_count == 0 || Recogniser(op, extra, channels, posts).Run(&form)) return form;
   form = Epilogue{};
   form.in_registers = false;
   return form;

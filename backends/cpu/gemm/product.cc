@@ -15,7 +15,9 @@ GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
 }
 
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* s) {
-  s->epilogue = ClassifyEpilogue(op, extra, channels);
+  // Only the driver of dense products runs functions of the result.
+  const bool posts = op.outputs[0].layout == LayoutId::kDense && op.outputs[0].dtype == DType::kF32;
+  s->epilogue = ClassifyEpilogue(op, extra, channels, posts);
   s->operand_count = op.input_count - extra;
   for (uint32_t i = 0; i < s->operand_count; ++i) {
     const TensorInfo& t = op.inputs[extra + i];
