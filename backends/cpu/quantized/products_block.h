@@ -27,9 +27,36 @@ void FillGroup(const QProduct& p, const Tiling& tiling, int64_t group, QGroup* g
               g->scale);
 }
 
+// The hot forms of an f32 result, in one pass over the accumulators.
+void FinishHotFloats(const QProduct& p, const QGroup& g, const TileArgs& t, int64_t rows) {
+  const int64_t ld = g.panels * kPanel;
+  const float* tile = p.floats.tile_scratch;
+  const F32 factor = Broadcast(t.has_scale ? t.scale : 1.0f);
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < g.columns; j += kWidth) {
+      const int64_t n = g.columns - j;
+      F32 x = Mul(ToFloat(LoadInts(tile + i * ld + j)), Load(g.scale + j));
+      if (t.has_scale) x = Mul(x, factor);
+      if (t.bias != nullptr) x = Add(x, LoadPart(t.bias + j, n));
+      if (t.has_residual) x = Add(x, LoadPart(t.residual[i] + j, n));
+      if (t.has_low) x = MaxOrSecond(Broadcast(t.low), x);
+      if (t.has_high) x = MinOrSecond(Broadcast(t.high), x);
+      if (n >= kWidth) {
+        Store(t.y[i] + j, x);
+      } else {
+        StoreTail(t.y[i] + j, n, x);
+      }
+    }
+  }
+}
+
 // The f32 result of a tile whose accumulators lie in the scratch tile.
 void FinishFloats(const QProduct& p, const QGroup& g, TileArgs* finish, const Position& at,
                   int64_t rows) {
+  if (p.state->product.epilogue.in_registers) {
+    FinishHotFloats(p, g, *finish, rows);
+    return;
+  }
   const int64_t ld = g.panels * kPanel;
   float* tile = p.floats.tile_scratch;
   for (int64_t i = 0; i < rows; ++i) {
