@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "compiler/import/aten/op_builder.h"
 #include "compiler/import/aten/ops.h"
+#include "compiler/ir/shapes.h"
 #include "compiler/ir/status_macros.h"
 
 namespace floe::aten {
@@ -25,12 +26,73 @@ const Schema* FunctionalSchema(const Schema& schema) {
   for (const Schema& candidate : FindSchemas(plain)) {
     bool fits = candidate.arguments.size() >= schema.arguments.size();
     for (size_t i = 0; fits && i < schema.arguments.size(); ++i) {
-      fits = candidate.arguments[i].name == schema.arguments[i].name &&
+      // dropout_(self, ...) is dropout(input, ...).
+      fits = (i == 0 || candidate.arguments[i].name == schema.arguments[i].name) &&
              candidate.arguments[i].type.base == schema.arguments[i].type.base;
     }
     if (fits) return &candidate;
   }
   return nullptr;
+}
+
+// The form that the row of a call must understand: that of the first tensor that is not plain; a
+// complex dtype asks for a complex result.
+Form FormOf(const Schema& schema, const std::vector<IValue>& arguments) {
+  const auto form = [](const IValue& v) {
+    return v.is_tensor() ? v.variable()->form : Form::kPlain;
+  };
+  for (const IValue& v : arguments) {
+    if (form(v) != Form::kPlain) return form(v);
+    if (!v.is_sequence()) continue;
+    for (const IValue& item : v.items()) {
+      if (form(item) != Form::kPlain) return form(item);
+    }
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (schema.arguments[i].name == "dtype" && arguments[i].is_constant_int() &&
+        RealPartOfScalarType(arguments[i].int_value()) != DType::kNone) {
+      return Form::kComplex;
+    }
+  }
+  return Form::kPlain;
+}
+
+const char* NameOf(Form form) {
+  switch (form) {
+    case Form::kComplex:
+      return "complex numbers";
+    case Form::kPacked:
+    case Form::kPackedSizes:
+      return "packed sequences";
+    case Form::kPlain:
+      break;
+  }
+  return "tensors";
+}
+
+// "aten::pow.Tensor_Scalar_out" -> "aten::pow.Tensor_Scalar", "aten::sum.out" -> "aten::sum"; empty
+// for other names.
+std::string WithoutOut(const std::string& full_name) {
+  const size_t dot = full_name.find('.', full_name.find("::") + 2);
+  if (dot == std::string::npos) return "";
+  if (full_name.substr(dot) == ".out") return full_name.substr(0, dot);
+  return absl::EndsWith(full_name, "_out") ? full_name.substr(0, full_name.size() - 4) : "";
+}
+
+// Takes the tensors to write off a call whose functional form is `schema`, or is not known (null):
+// the keyword "out", or what the functional form has no argument for.
+std::vector<IValue> TakeOuts(CallArguments* call, const Schema* schema) {
+  std::vector<IValue> outs;
+  const auto is_out = [&](const std::pair<std::string, IValue>& keyword) {
+    if (keyword.first == "out") return true;
+    return schema != nullptr && schema->Find(keyword.first) == nullptr;
+  };
+  for (const auto& keyword : call->keyword) {
+    if (is_out(keyword)) outs.push_back(keyword.second);
+  }
+  call->keyword.erase(std::remove_if(call->keyword.begin(), call->keyword.end(), is_out),
+                      call->keyword.end());
+  return outs;
 }
 
 // The value of a root seen from an inner graph is looked up anew at each read, so only values of
@@ -41,7 +103,11 @@ bool IsIn(ir::Graph& graph, const ir::Value* value) {
 
 }  // namespace
 
-VariablePtr Context::NewVariable(ir::Value* value) { return Variable::Root(value, depth()); }
+VariablePtr Context::NewVariable(ir::Value* value, Form form) {
+  VariablePtr variable = Variable::Root(value, depth());
+  variable->form = form;
+  return variable;
+}
 
 absl::StatusOr<ir::Value*> Context::LocalAt(ir::Value* value, size_t depth) {
   ir::Graph& here = GraphAt(depth);
@@ -68,6 +134,33 @@ absl::StatusOr<ir::Value*> Context::Read(const VariablePtr& variable) {
     variable->version_ = root->version_;
   }
   return view;
+}
+
+IValue Context::ComplexNumber(double real, double imaginary, const CallSite& site) {
+  ir::Tensor pair(DType::kF64, {2});
+  pair.SetDouble(0, real);
+  pair.SetDouble(1, imaginary);
+  return NewTensor(graph().AddConstant(site.name + "/complex", std::move(pair)), Form::kComplex);
+}
+
+absl::StatusOr<ir::Shape> Context::ShapeOf(const VariablePtr& variable) {
+  FLOE_TRY_ASSIGN(const ir::Value* value, Read(variable));
+  ir::Shape shape = value->shape();
+  switch (variable->form) {
+    case Form::kPlain:
+      break;
+    case Form::kComplex:
+      shape.pop_back();
+      break;
+    case Form::kPacked:
+      return absl::UnimplementedError("the size of a packed sequence, which depends on data");
+    case Form::kPackedSizes: {
+      FLOE_TRY_ASSIGN(const ir::Value* data, Read(variable->packed));
+      shape = {data->shape()[0]};
+      break;
+    }
+  }
+  return shape;
 }
 
 absl::Status Context::Write(const VariablePtr& variable, ir::Value* value) {
@@ -98,9 +191,27 @@ absl::Status Context::Write(const VariablePtr& variable, ir::Value* value) {
   return absl::OkStatus();
 }
 
+absl::Status Context::Replace(const VariablePtr& variable, ir::Value* value) {
+  FLOE_TRY_ASSIGN(const ir::Value* before, Read(variable));
+  if (before->shape() == value->shape() && before->dtype() == value->dtype()) {
+    return Write(variable, value);
+  }
+  if (variable->is_view() || variable->views_ > 0 || variable->depth_ < depth()) {
+    return absl::UnimplementedError(
+        "an in-place change of a tensor's size while views of it exist, or inside a branch");
+  }
+  variable->value_ = value;
+  ++variable->version_;
+  variable->contiguous = true;
+  return absl::OkStatus();
+}
+
 bool Context::IsSupported(const std::string& full_name) {
   const Schema* schema = FindSchema(full_name);
-  if (schema == nullptr) return false;
+  if (schema == nullptr) {
+    const std::string functional = WithoutOut(full_name);
+    return !functional.empty() && IsSupported(functional);
+  }
   if (FindRow(*schema) != nullptr) return true;
   const Schema* functional = FunctionalSchema(*schema);
   return functional != nullptr && FindRow(*functional) != nullptr;
@@ -108,8 +219,11 @@ bool Context::IsSupported(const std::string& full_name) {
 
 absl::Status Context::CallOverloaded(const std::string& name, const CallArguments& arguments,
                                      const CallSite& site, std::vector<IValue>* results) {
-  absl::StatusOr<const Schema*> schema = ResolveOverload(name, arguments);
+  CallArguments functional = arguments;
+  const std::vector<IValue> outs = TakeOuts(&functional, nullptr);
+  absl::StatusOr<const Schema*> schema = ResolveOverload(name, functional);
   if (!schema.ok()) return schema.status();
+  if (!outs.empty()) return CallOut(**schema, functional, outs, site, results);
   absl::StatusOr<std::vector<IValue>> bound = BindArguments(**schema, arguments);
   if (!bound.ok()) return bound.status();
   return CallRow(**schema, *std::move(bound), site, results);
@@ -119,11 +233,53 @@ absl::Status Context::Call(const std::string& full_name, const CallArguments& ar
                            const CallSite& site, std::vector<IValue>* results) {
   const Schema* schema = FindSchema(full_name);
   if (schema == nullptr) {
+    const std::string name = WithoutOut(full_name);
+    schema = name.empty() ? nullptr : FindSchema(name);
+    CallArguments functional = arguments;
+    const std::vector<IValue> outs = TakeOuts(&functional, schema);
+    if (schema == nullptr && !name.empty()) {
+      // add.out is that of add.Tensor: the arguments say which overload it is.
+      const auto resolved = ResolveOverload(name.substr(0, name.find('.')), functional);
+      if (resolved.ok()) schema = *resolved;
+    }
+    if (schema != nullptr && !outs.empty()) {
+      return CallOut(*schema, functional, outs, site, results);
+    }
     return absl::UnimplementedError(absl::StrFormat("'%s' is no op that Floe knows", full_name));
   }
   absl::StatusOr<std::vector<IValue>> bound = BindArguments(*schema, arguments);
   if (!bound.ok()) return bound.status();
   return CallRow(*schema, *std::move(bound), site, results);
+}
+
+// op(..., out=(tensors)): the plain op, whose results the tensors get; they take its sizes.
+absl::Status Context::CallOut(const Schema& schema, const CallArguments& arguments,
+                              const std::vector<IValue>& outs, const CallSite& site,
+                              std::vector<IValue>* results) {
+  FLOE_TRY_ASSIGN(std::vector<IValue> bound, BindArguments(schema, arguments));
+  std::vector<IValue> values;
+  FLOE_TRY(CallRow(schema, std::move(bound), site, &values));
+  if (values.size() != outs.size()) {
+    return absl::UnimplementedError(absl::StrFormat("%s writes %d tensors where %d are given",
+                                                    schema.FullName(), values.size(), outs.size()));
+  }
+  for (size_t i = 0; i < outs.size(); ++i) {
+    if (!outs[i].is_tensor() || !values[i].is_tensor() ||
+        outs[i].variable()->form != values[i].variable()->form) {
+      return absl::UnimplementedError("out= of something that is no tensor of the result's kind");
+    }
+    FLOE_TRY_ASSIGN(const ir::Value* before, Read(outs[i].variable()));
+    FLOE_TRY_ASSIGN(ir::Value * value, Read(values[i].variable()));
+    if (value->dtype() != before->dtype()) {
+      ir::Node* cast = graph().AddNode(OpId::kCast, {value}, {site.name}, site.provenance);
+      cast->attrs["to"] = static_cast<int64_t>(before->dtype());
+      FLOE_TRY(ir::InferNode(graph(), *cast));
+      value = cast->output();
+    }
+    FLOE_TRY(Replace(outs[i].variable(), value));
+  }
+  *results = outs;
+  return absl::OkStatus();
 }
 
 absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> arguments,
@@ -134,7 +290,8 @@ absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> argument
     return absl::ResourceExhaustedError(absl::StrFormat(
         "the model unrolls to more than %d operations; export it with fewer steps", max_nodes));
   }
-  const Row* row = FindRow(schema);
+  const Form form = FormOf(schema, arguments);
+  const Row* row = FindRow(schema, form);
   if (row != nullptr) {
     OpBuilder b(*this, schema, *row, arguments, site);
     row->convert(b);
@@ -145,9 +302,12 @@ absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> argument
     return absl::OkStatus();
   }
   const Schema* functional = FunctionalSchema(schema);
-  const Row* functional_row = functional == nullptr ? nullptr : FindRow(*functional);
+  const Row* functional_row = functional == nullptr ? nullptr : FindRow(*functional, form);
   if (functional_row == nullptr) {
-    return absl::UnimplementedError(absl::StrFormat("%s has no mapping", schema.FullName()));
+    return absl::UnimplementedError(
+        form == Form::kPlain
+            ? absl::StrFormat("%s has no mapping", schema.FullName())
+            : absl::StrFormat("%s has no mapping for %s", schema.FullName(), NameOf(form)));
   }
   return CallInPlace(*functional, *functional_row, std::move(arguments), site, results);
 }
@@ -168,6 +328,9 @@ absl::Status Context::CallInPlace(const Schema& functional, const Row& row,
   ir::Value* before = b.Tensor(functional.arguments[0].name);
   ir::Value* value = b.AsTensor(b.results()[0]);
   if (!b.ok()) return b.status();
+  if (b.results()[0].variable()->form != self.variable()->form) {
+    return absl::UnimplementedError("an in-place op that mixes real and complex numbers");
+  }
   *results = {self};
   if (row.is_view) return ReshapeInPlace(functional, row, std::move(arguments), value, site);
   value = b.Cast(value, before->dtype());
@@ -181,10 +344,11 @@ absl::Status Context::CallInPlace(const Schema& functional, const Row& row,
 VariablePtr Context::MakeView(const VariablePtr& base, ir::Value* now, const Schema& schema,
                               const Row& row, std::shared_ptr<std::vector<IValue>> arguments,
                               const CallSite& site, int64_t index) {
-  Variable::ReadView read = [this, &schema, &row, arguments, site,
-                             index](ir::Value* value) -> absl::StatusOr<ir::Value*> {
+  const Form form = base->form;
+  Variable::ReadView read = [this, &schema, &row, arguments, site, index,
+                             form](ir::Value* value) -> absl::StatusOr<ir::Value*> {
     std::vector<IValue> call = *arguments;
-    call[0] = NewTensor(value);
+    call[0] = NewTensor(value, form);
     OpBuilder b(*this, schema, row, call, site);
     row.convert(b);
     if (!b.ok()) return b.status();
@@ -195,10 +359,10 @@ VariablePtr Context::MakeView(const VariablePtr& base, ir::Value* now, const Sch
   };
   Variable::WriteView write;
   if (row.write != nullptr) {
-    write = [this, &schema, &row, arguments, site, index](
+    write = [this, &schema, &row, arguments, site, index, form](
                 ir::Value* value, ir::Value* view) -> absl::StatusOr<ir::Value*> {
       std::vector<IValue> call = *arguments;
-      call[0] = NewTensor(value);
+      call[0] = NewTensor(value, form);
       OpBuilder b(*this, schema, row, call, site);
       b.view_index = index;
       ir::Value* written = row.write(b, value, view);
@@ -219,8 +383,10 @@ absl::Status Context::BindView(const Schema& schema, const Row& row, std::vector
     if (!result->is_tensor() || result->variable() == base) return absl::OkStatus();
     FLOE_TRY_ASSIGN(ir::Value * now, Read(result->variable()));
     const bool contiguous = result->variable()->contiguous;
+    const Form form = result->variable()->form;
     *result = IValue::Tensor(MakeView(base, now, schema, row, shared, site, index));
     result->variable()->contiguous = contiguous && base->contiguous;
+    result->variable()->form = form;
     return absl::OkStatus();
   };
   for (IValue& result : *results) {
@@ -249,6 +415,7 @@ absl::Status Context::ReshapeInPlace(const Schema& schema, const Row& row,
   const auto shared = std::make_shared<std::vector<IValue>>(std::move(arguments));
   *self = *MakeView(before, now, schema, row, shared, site, -1);
   self->contiguous = false;
+  self->form = before->form;
   return absl::OkStatus();
 }
 

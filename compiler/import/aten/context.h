@@ -42,13 +42,23 @@ class Context {
 
   // --- variables ---
   // A new tensor that holds `value`, a value of the current graph.
-  VariablePtr NewVariable(ir::Value* value);
-  IValue NewTensor(ir::Value* value) { return IValue::Tensor(NewVariable(value)); }
+  VariablePtr NewVariable(ir::Value* value, Form form = Form::kPlain);
+  IValue NewTensor(ir::Value* value, Form form = Form::kPlain) {
+    return IValue::Tensor(NewVariable(value, form));
+  }
+  // A complex number as a tensor without dimensions.
+  IValue ComplexNumber(double real, double imaginary, const CallSite& site);
   // The value that the tensor holds now, in the current graph; emits views that are out of date.
   absl::StatusOr<ir::Value*> Read(const VariablePtr& variable);
+  // The shape that PyTorch gives the tensor: that of its value unless its form differs.
+  // kUnimplemented if the form has no shape that is known.
+  absl::StatusOr<ir::Shape> ShapeOf(const VariablePtr& variable);
   // In-place write of a value of equal dtype and shape. kUnimplemented: the view can't be written
   // through.
   absl::Status Write(const VariablePtr& variable, ir::Value* value);
+  // The same for any shape, as resize_() and out= do it: `variable` must be no view and have none
+  // unless the shape stays.
+  absl::Status Replace(const VariablePtr& variable, ir::Value* value);
   // The value of an enclosing graph as a value of the current one: captured, or copied if constant.
   absl::StatusOr<ir::Value*> Local(ir::Value* value);
 
@@ -119,6 +129,9 @@ class Context {
                                    std::unique_ptr<Body>* result);
   absl::StatusOr<ir::Value*> LocalAt(ir::Value* value, size_t depth);
   absl::Status CallRow(const Schema& schema, std::vector<IValue> arguments, const CallSite& site,
+                       std::vector<IValue>* results);
+  absl::Status CallOut(const Schema& schema, const CallArguments& arguments,
+                       const std::vector<IValue>& outs, const CallSite& site,
                        std::vector<IValue>* results);
   absl::Status CallInPlace(const Schema& functional, const Row& row, std::vector<IValue> arguments,
                            const CallSite& site, std::vector<IValue>* results);

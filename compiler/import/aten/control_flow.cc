@@ -86,6 +86,11 @@ class Merger {
   size_t next_ = 0;
 };
 
+absl::Status FormInControlFlow() {
+  return absl::UnimplementedError(
+      "complex numbers or packed sequences as results of branches or loops on data");
+}
+
 }  // namespace
 
 void Context::PushBody(const char* name) {
@@ -104,7 +109,10 @@ std::unique_ptr<Context::Body> Context::PopBody() {
 }
 
 absl::StatusOr<ir::Value*> Context::OutputOf(const IValue& v, const CallSite& site) {
-  if (v.variable() != nullptr) return Read(v.variable());
+  if (v.variable() != nullptr) {
+    if (v.variable()->form != Form::kPlain) return FormInControlFlow();
+    return Read(v.variable());
+  }
   switch (v.kind()) {
     case Kind::kInt:
       return ir::AddDim(graph(), v.dim(), site.name + "/int", site.provenance);
@@ -191,6 +199,7 @@ absl::Status Context::Settle(std::vector<IValue>* values, const CallSite& site) 
     if (v.is_sequence()) {
       FLOE_TRY(Settle(&v.items(), site));
     } else if (v.variable() != nullptr) {
+      if (v.variable()->form != Form::kPlain) return FormInControlFlow();
       FLOE_TRY_ASSIGN(ir::Value * now, Read(v.variable()));
       const VariablePtr settled = NewVariable(now);
       v = v.is_tensor() ? IValue::Tensor(settled) : IValue::Scalar(v.kind(), settled);

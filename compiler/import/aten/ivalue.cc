@@ -145,4 +145,21 @@ int64_t ScalarTypeOfDType(DType dtype) {
   return -1;
 }
 
+DType RealPartOfScalarType(int64_t scalar_type) {
+  switch (scalar_type) {
+    case 8:
+      return DType::kF16;
+    case 9:
+      return DType::kF32;
+    case 10:
+      return DType::kF64;
+    default:
+      return DType::kNone;
+  }
+}
+
+int64_t ComplexScalarTypeOf(DType part) {
+  return part == DType::kF16 ? 8 : part == DType::kF32 ? 9 : part == DType::kF64 ? 10 : -1;
+}
+
 }  // namespace floe::aten

@@ -121,6 +121,9 @@ class IValue {
 // kNone for those that Floe has no dtype for (complex, quantised, sub-byte); -1 for kNone.
 DType DTypeOfScalarType(int64_t scalar_type);
 int64_t ScalarTypeOfDType(DType dtype);
+// Of complex types: the type of their parts; kNone for others. And back.
+DType RealPartOfScalarType(int64_t scalar_type);
+int64_t ComplexScalarTypeOf(DType part);
 
 }  // namespace floe::aten
 

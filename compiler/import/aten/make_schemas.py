@@ -14,15 +14,15 @@ import torch
 
 LEFT_OUT = re.compile(
     r"backward|_foreach_|_fused_(?!sdp)|cudnn|miopen|mkldnn|_sparse|sparse_|_nested|to_padded|_cslt|_test_|_cufft|"
-    r"_dist_|rrelu_with|_jvp|_vulkan|_mps|_use_|quantize_channel|_thnn|fbgemm|_validate|_convert_weight|_wrapped|"
-    r"_scaled_mm|_make_dep|_triton|_debug|_fw_|_efficientzerotensor|_neg_view|_conj|_fft|fft_|special_bessel|"
-    r"special_.*polynomial|special_modified|special_scaled|_stack_|_segment|segment_reduce|_pack_padded|_histogram|"
+    r"_dist_|_jvp|_vulkan|_mps|_use_|quantize_channel|_thnn|fbgemm|_validate|_convert_weight|_wrapped|"
+    r"_scaled_mm|_make_dep|_triton|_debug|_fw_|_efficientzerotensor|_neg_view|special_bessel|"
+    r"special_.*polynomial|special_modified|special_scaled|_stack_|_segment|segment_reduce|_pack_padded_sequence_backward|_histogram|"
     r"_resize_output|_standard_gamma|_sample_dirichlet|_ctc|ctc_loss|_coalesce|coalesce|::_indices|::_values|ccol|crow|"
     r"record_stream|retain_grad|requires_grad|_version|_amp_|_lu_|_linalg_svd|lstsq|_histc|set_data|_flash_attention_forward|_flash_attention_backward|"
     r"::_efficient_attention|_scaled_dot_product_(?:cudnn|efficient|fused)|quantized_(?:lstm|gru)|_weight_norm_diff|_grid_sampler_2d_cpu_f")
 
 # Forms that an inference graph does hold, against the rules above.
-KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::_fused_rms_norm", "aten::cudnn_batch_norm",
+KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::rrelu_with_noise_functional", "aten::_fused_rms_norm", "aten::cudnn_batch_norm",
         "aten::_thnn_fused_lstm_cell", "aten::_thnn_fused_gru_cell", "aten::ctc_loss", "aten::_ctc_loss",
         "aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_cudnn_attention",
         "aten::_scaled_dot_product_fused_attention_overrideable"}

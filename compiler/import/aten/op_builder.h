@@ -110,6 +110,10 @@ class OpBuilder : public import::Emitter {
   void Return(ir::Value* value);
   void Return(IValue value) { results_.push_back(std::move(value)); }
   void ReturnList(const std::vector<ir::Value*>& values);  // One result that is a list.
+  // A complex tensor, from [..., 2].
+  void ReturnComplex(ir::Value* pairs) {
+    results_.push_back(context_.NewTensor(pairs, Form::kComplex));
+  }
   std::vector<IValue>& results() { return results_; }
 
   // --- composition ---

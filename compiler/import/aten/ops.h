@@ -36,11 +36,22 @@ std::span<const Row> LossRows();        // ops_loss.cc
 std::span<const Row> NormRows();        // ops_norm.cc
 std::span<const Row> PadRows();         // ops_pad.cc
 std::span<const Row> PoolRows();        // ops_pool.cc
+std::span<const Row> PackRows();        // ops_recurrent.cc: packed sequences of padded ones.
 std::span<const Row> RecurrentRows();   // ops_recurrent.cc
 std::span<const Row> ResizeRows();      // ops_resize.cc
 
-// The row of an overload: its own, else its op's; null if there is none.
-const Row* FindRow(const Schema& schema);
+// Mathematics beyond layers.
+std::span<const Row> FourierRows();  // ops_fourier.cc: Fourier transforms, of reals and complexes.
+std::span<const Row> ComplexFromRealRows();  // ops_complex.cc: complex tensors of real ones.
+std::span<const Row> SpecialRows();  // ops_special.cc: special functions, counts, selections.
+
+// Rows for arguments of other forms than plain (variable.h).
+std::span<const Row> ComplexRows();  // ops_complex.cc
+std::span<const Row> PackedRows();   // ops_recurrent.cc: sequences of several lengths.
+
+// The row of an overload for arguments of which at least one has the form: its own, else its op's;
+// null if there is none.
+const Row* FindRow(const Schema& schema, Form form = Form::kPlain);
 // Every row, for tests and documentation.
 std::span<const std::span<const Row>> AllRows();
 

@@ -39,6 +39,7 @@ void RandomRelu(OpBuilder& b) {
   if (RefuseTraining(b, b.Bool("training"))) return;
   const double slope = (b.Float("lower") + b.Float("upper")) / 2;
   b.Return(b.Emit(OpId::kLeakyRelu, {b.Tensor("self")}, {{"alpha", slope}}));
+  if (b.schema().results > 1) b.Return(b.Tensor("noise"));  // Written in training only.
 }
 
 // scale * (x > 0 ? x : alpha * (exp(input_scale * x) - 1))
@@ -216,6 +217,7 @@ constexpr Row kRows[] = {
     {"aten::leaky_relu", LeakyRelu},
     {"aten::rrelu", RandomRelu},
     {"aten::rrelu_with_noise", RandomRelu},
+    {"aten::rrelu_with_noise_functional", RandomRelu},
     {"aten::prelu", PRelu},
     {"aten::_prelu_kernel", PRelu},
     {"aten::glu", Glu},

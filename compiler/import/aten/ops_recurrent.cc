@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/aten/compose.h"
 #include "compiler/import/aten/compose_nn.h"
 #include "compiler/import/aten/ops.h"
 
@@ -51,14 +52,15 @@ struct Parameters {
 
 // --- one layer as one op -------------------------------------------------------------------------
 
-// Joins the directions' parameters and runs the op; y is [T,N,D*H]. `states` are [D,N,H].
+// Joins the directions' parameters and runs the op; y is [T,N,D*H]. `states` are [D,N,H]. `lengths`
+// (i32 [N]; null: all steps) says how many steps each sequence has; y is 0 beyond them.
 struct Ran {
   Value* y = nullptr;
   std::vector<Value*> states;
 };
 
 Ran RunLayer(OpBuilder& b, const Layer& layer, Value* x, const std::vector<Parameters>& directions,
-             const std::vector<Value*>& states, int64_t hidden) {
+             const std::vector<Value*>& states, Value* lengths, int64_t hidden) {
   std::vector<Value*> w, r, bias;
   for (const Parameters& p : directions) {
     w.push_back(b.Unsqueeze(Reordered(b, layer, p.w, hidden), 0));
@@ -70,7 +72,7 @@ Ran RunLayer(OpBuilder& b, const Layer& layer, Value* x, const std::vector<Param
   }
   if (!b.ok()) return {};
   std::vector<Value*> operands = {x, b.Concat(std::move(w), 0), b.Concat(std::move(r), 0),
-                                  bias.empty() ? nullptr : b.Concat(std::move(bias), 0), nullptr};
+                                  bias.empty() ? nullptr : b.Concat(std::move(bias), 0), lengths};
   operands.insert(operands.end(), states.begin(), states.end());
   const bool both = directions.size() == 2;
   AttrList attrs = {{"hidden", hidden}, {"direction", int64_t{both ? 2 : 0}}};
@@ -225,11 +227,15 @@ Ran RunProjectedLayer(OpBuilder& b, Value* x, const Stack& s,
   return all;
 }
 
+// Of a tensor, or of a packed sequence, whose result is one.
 void Recurrent(OpBuilder& b) {
   const Layer layer = LayerOf(b.row().param);
-  Value* x = b.Tensor("input");
-  const bool batch_first = b.Bool("batch_first");
+  const bool packed = b.HasArg("batch_sizes");
+  Value* x = b.Tensor(packed ? "data" : "input");
+  Value* lengths = packed ? b.Cast(b.Tensor("batch_sizes"), DType::kI32) : nullptr;
+  const bool batch_first = !packed && b.Bool("batch_first");
   const Stack s = ReadStack(b, layer);
+  if (packed && s.projected) return b.Unsupported("a projected LSTM over a packed sequence");
   if (!b.ok()) return;
   if (x->rank() != 3 || s.states[0]->rank() != 3) {
     return b.Invalid("the input and the states must have rank 3");
@@ -249,14 +255,18 @@ void Recurrent(OpBuilder& b) {
     } else {
       std::vector<Value*> states;
       for (Value* state : s.states) states.push_back(b.SliceAxis(state, 0, l * count, count));
-      ran = RunLayer(b, layer, x, directions, states, hidden);
+      ran = RunLayer(b, layer, x, directions, states, lengths, hidden);
     }
     if (!b.ok()) return;
     x = ran.y;
     for (size_t i = 0; i < last.size(); ++i) last[i].push_back(ran.states[i]);
   }
   if (!b.ok()) return;
-  b.Return(batch_first ? b.Transpose(x, {1, 0, 2}) : x);
+  if (packed) {
+    b.Return(b.context().NewTensor(x, Form::kPacked));
+  } else {
+    b.Return(batch_first ? b.Transpose(x, {1, 0, 2}) : x);
+  }
   for (std::vector<Value*>& states : last) b.Return(b.Concat(std::move(states), 0));
 }
 
@@ -327,8 +337,126 @@ constexpr Row kRows[] = {
     {"aten::_thnn_fused_gru_cell", FusedGruCell, kNoIr},
 };
 
+// --- packed sequences ----------------------------------------------------------------------------
+// A packed sequence is kept as the padded tensor that it was packed from, steps first, and the
+// lengths, so that nothing has a size that depends on data.
+
+void Pack(OpBuilder& b) {
+  Value* x = b.Tensor("input");
+  Value* lengths = b.Cast(b.Tensor("lengths"), DType::kI64);
+  if (b.ok() && (x->rank() < 2 || lengths->rank() != 1)) b.Invalid("a batch of sequences expected");
+  if (!b.ok()) return;
+  if (b.Bool("batch_first")) x = SwapAxes(b, x, 0, 1);
+  const VariablePtr data = b.context().NewVariable(x, Form::kPacked);
+  const VariablePtr sizes = b.context().NewVariable(lengths, Form::kPackedSizes);
+  sizes->packed = data;
+  b.Return(IValue::Tensor(data));
+  b.Return(IValue::Tensor(sizes));
+}
+
+// Whether each step of each sequence is one: bool [steps, batch, 1, ...].
+Value* StepsWithin(OpBuilder& b, const Value* x, Value* lengths) {
+  Value* steps = b.Unsqueeze(b.Arange(b.Dim(x, 0), DType::kI64), 1);
+  Value* within = b.Binary(OpId::kLess, steps, lengths);
+  if (!b.ok()) return within;
+  ir::Shape shape = within->shape();
+  shape.resize(x->rank(), Dim(1));
+  return b.Reshape(within, std::move(shape));
+}
+
+// The steps up to the greatest length, or total_length of them. If the lengths are data, the
+// greatest must be the number of steps that were packed: sizes don't depend on data.
+void PadPacked(OpBuilder& b) {
+  Value* x = b.Tensor("data");
+  Value* lengths = b.Tensor("batch_sizes");
+  const int64_t total = b.Int("total_length");
+  if (!b.ok()) return;
+  x = b.Where(StepsWithin(b, x, lengths), x, b.NumberAs(b.Scalar("padding_value"), x->dtype()));
+  const auto known = b.IntsOf(lengths);
+  if (total > 0) {
+    const int64_t have = b.StaticDim(x, 0);
+    if (!b.ok()) return;
+    if (total < have) x = b.SliceAxis(x, 0, 0, total);
+    if (total > have) {
+      ir::Shape shape = x->shape();
+      shape[0] = total - have;
+      Value* fill = b.NumberAs(b.Scalar("padding_value"), x->dtype());
+      x = b.Concat({x, b.Expand(fill, std::move(shape))}, 0);
+    }
+  } else if (known && !known->empty()) {
+    const int64_t longest = *std::max_element(known->begin(), known->end());
+    if (longest < 1 || longest > b.Max(b.Dim(x, 0))) return b.Invalid("lengths beyond the steps");
+    x = b.SliceAxis(x, 0, 0, longest);
+  } else {
+    Value* longest = b.Reduce(ReduceKind::kMax, lengths, {0}, false);
+    Value* full = b.Binary(OpId::kEqual, longest, b.DimValue(b.Dim(x, 0)));
+    if (!b.ok()) return;
+    b.Fail(b.context().Check(
+        b.Wrap(full),
+        "no sequence is as long as the padded input: give pad_packed_sequence a total_length",
+        b.site()));
+  }
+  if (!b.ok()) return;
+  b.Return(b.Bool("batch_first") ? SwapAxes(b, x, 0, 1) : x);
+  b.Return(lengths);
+}
+
+// batch_sizes[0]: the number of sequences, which all have a step.
+void FirstSize(OpBuilder& b) {
+  if (b.Arg("self").variable()->form != Form::kPackedSizes || b.Int("dim") != 0 ||
+      b.Int("index") != 0) {
+    return b.Unsupported("a part of a packed sequence");
+  }
+  b.Return(b.DimValue(b.Dim(b.Tensor("self"), 0)));
+}
+
+// Functions of each element, or of the features of each step: the plain row, on the padded data.
+void Stepwise(OpBuilder& b) {
+  std::vector<IValue> arguments;
+  for (const Argument& a : b.schema().arguments) {
+    const IValue& v = b.Arg(a.name);
+    const Form form = v.is_tensor() ? v.variable()->form : Form::kPlain;
+    if (form == Form::kPackedSizes ||
+        (form == Form::kPacked && !arguments.empty() && a.name != "indices")) {
+      return b.Unsupported("this use of a packed sequence");
+    }
+    arguments.push_back(form == Form::kPacked ? b.Wrap(b.AsTensor(v)) : v);
+  }
+  Value* y = b.Call(b.schema().FullName(), std::move(arguments));
+  if (b.ok()) b.Return(b.context().NewTensor(y, Form::kPacked));
+}
+
+void SamePacked(OpBuilder& b) { b.Return(b.Arg(b.schema().arguments[0].name)); }
+
+constexpr Row kPackRows[] = {
+    {"aten::_pack_padded_sequence", Pack},
+};
+
+constexpr Row kPackedRows[] = {
+    {"aten::lstm.data", Recurrent, OpId::kLstm, kLstm},
+    {"aten::gru.data", Recurrent, OpId::kGru, kGru},
+    {"aten::rnn_tanh.data", Recurrent, OpId::kRnn, kTanh},
+    {"aten::rnn_relu.data", Recurrent, OpId::kRnn, kRelu},
+    {"aten::_pad_packed_sequence", PadPacked},
+    {"aten::select.int", FirstSize},
+    {"aten::to", SamePacked},
+    {"aten::detach", SamePacked},
+    {"aten::contiguous", SamePacked},
+    {"aten::dropout", Stepwise},
+    {"aten::linear", Stepwise},
+    {"aten::embedding", Stepwise},
+    {"aten::layer_norm", Stepwise},
+    {"aten::relu", Stepwise},
+    {"aten::tanh", Stepwise},
+    {"aten::sigmoid", Stepwise},
+    {"aten::gelu", Stepwise},
+    {"aten::silu", Stepwise},
+};
+
 }  // namespace
 
 std::span<const Row> RecurrentRows() { return kRows; }
+std::span<const Row> PackRows() { return kPackRows; }
+std::span<const Row> PackedRows() { return kPackedRows; }
 
 }  // namespace floe::aten

@@ -396,30 +396,59 @@ void Unfold(OpBuilder& b) {
   ReturnPart(b, rank == 0 ? b.Reshape(y, {size}) : y);
 }
 
-// Elements at stated distances in the base's memory, which lies in order.
-void AsStrided(OpBuilder& b) {
-  Value* x = b.Tensor("self");
-  const std::vector<int64_t> sizes = b.Ints("size"), strides = b.Ints("stride");
+// Where the elements of as_strided() lie in its base.
+std::vector<int64_t> StridedPositions(OpBuilder& b, const std::vector<int64_t>& sizes) {
+  const std::vector<int64_t> strides = b.Ints("stride");
   const int64_t offset = b.Int("storage_offset", 0);
-  if (!b.ok()) return;
+  std::vector<int64_t> positions;
+  if (!b.ok()) return positions;
   if (!b.Arg("self").variable()->contiguous || sizes.size() != strides.size()) {
-    return b.Unsupported("as_strided of a tensor whose memory is not in order");
+    b.Unsupported("as_strided of a tensor whose memory is not in order");
+    return positions;
   }
   constexpr int64_t kMost = int64_t{1} << 24;
-  std::vector<int64_t> positions = {offset};
+  positions = {offset};
   for (size_t axis = 0; axis < sizes.size(); ++axis) {
     std::vector<int64_t> next;
-    if (sizes[axis] < 0 || static_cast<int64_t>(positions.size()) * sizes[axis] > kMost) {
-      return b.Unsupported("as_strided of more than 2^24 elements");
+    if (sizes[axis] < 0 || static_cast<int64_t>(positions.size()) * sizes[axis] > kMost ||
+        strides[axis] < 0 || strides[axis] > (int64_t{1} << 32)) {
+      b.Unsupported("as_strided of more than 2^24 elements, or far apart");
+      return positions;
     }
     for (const int64_t p : positions) {
       for (int64_t i = 0; i < sizes[axis]; ++i) next.push_back(p + i * strides[axis]);
     }
     positions = std::move(next);
   }
+  return positions;
+}
+
+// Elements at stated distances in the base's memory, which lies in order.
+void AsStrided(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  const std::vector<int64_t> sizes = b.Ints("size");
+  const std::vector<int64_t> positions = StridedPositions(b, sizes);
+  if (!b.ok()) return;
   const ir::Dim count = CountOf(b, x);
   Value* y = b.Gather(b.Reshape(x, {count}), b.IntVector(positions), 0);
   b.Return(b.Reshape(y, ir::Shape(sizes.begin(), sizes.end())));
+}
+
+// Elements that lie at one place would need the order of the writes.
+Value* WriteStrided(OpBuilder& b, Value* base, Value* view) {
+  const std::vector<int64_t> positions = StridedPositions(b, b.Ints("size"));
+  std::vector<int64_t> sorted = positions;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    b.Unsupported("an in-place write through a view whose elements overlap");
+  }
+  if (!b.ok()) return base;
+  const auto count = static_cast<int64_t>(positions.size());
+  Value* flat = b.Reshape(base, {CountOf(b, base)});
+  Value* written =
+      b.Emit(OpId::kScatterElements, {flat, b.IntVector(positions), b.Reshape(view, {count})},
+             {{"axis", int64_t{0}}, {"reduction", int64_t{0}}});
+  return b.Reshape(written, base->shape());
 }
 
 constexpr Row kRows[] = {
@@ -453,7 +482,7 @@ constexpr Row kRows[] = {
     {"aten::fill_diagonal_", FillDiagonal},
     {"aten::unfold", Unfold, OpId::kIdentity, 0, true},
     {"aten::unfold_copy", Unfold},
-    {"aten::as_strided", AsStrided, OpId::kIdentity, 0, true},
+    {"aten::as_strided", AsStrided, OpId::kIdentity, 0, true, WriteStrided},
     {"aten::as_strided_copy", AsStrided},
 };
 

@@ -4,6 +4,9 @@
 // A root holds a value. A view holds its base and two functions: one computes the view of a base's
 // value, the other a base's value in which the view has been replaced. Writing a view writes its
 // base; other views of that base see it when they are read next.
+//
+// The IR has real tensors only. What PyTorch has beyond them is kept in another form, which only
+// the rows for that form understand (ops.h): others refuse it.
 #ifndef FLOE_COMPILER_IMPORT_ATEN_VARIABLE_H_
 #define FLOE_COMPILER_IMPORT_ATEN_VARIABLE_H_
 
@@ -21,6 +24,14 @@ class Context;
 class Variable;
 using VariablePtr = std::shared_ptr<Variable>;
 
+// What the elements of a variable's value stand for.
+enum class Form : uint8_t {
+  kPlain,
+  kComplex,      // Real and imaginary parts, on a last axis of 2 that PyTorch's shape lacks.
+  kPacked,       // The data of a packed sequence, kept padded: [steps, batch, ...].
+  kPackedSizes,  // Its batch sizes, kept as the lengths of the sequences: i64 [batch].
+};
+
 class Variable {
  public:
   using ReadView = std::function<absl::StatusOr<ir::Value*>(ir::Value* base)>;
@@ -34,6 +45,9 @@ class Variable {
   bool is_view() const { return base_ != nullptr; }
   // Whether the elements lie in memory in order without gaps: decides what reshape() shares.
   bool contiguous = true;
+  Form form = Form::kPlain;
+  // Of kPackedSizes: the data.
+  VariablePtr packed;
   // The user's name for messages; may be empty.
   std::string name;
 

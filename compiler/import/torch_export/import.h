@@ -50,7 +50,8 @@ struct ImportOptions {
 // that the module takes, in order, named after its parameters ("x"; tensors in containers "xs.0",
 // "kw.key"), and one output for each tensor or size that it returns: "output", or "output.0",
 // "output.key" for containers. Buffers that it writes become states of their names; an input that
-// it writes gives the additional output "NAME.mutated". Sizes that the export assumed are checked
+// it writes gives the additional output "NAME.mutated". Complex tensors are pairs of reals: inputs
+// and outputs have a last axis of 2 for them. Sizes that the export assumed are checked
 // when the program runs, unless the bounds prove them.
 //
 // Errors: kNotFound, kPermissionDenied (the file, or a pickle that wants to run code);

@@ -179,7 +179,7 @@ absl::StatusOr<IValue> Importer::ToValue(const Argument& arg, Scope& scope, bool
     case ArgKind::kDevice:
       return IValue::Device(arg.text);
     case ArgKind::kComplex:
-      return absl::UnimplementedError("complex numbers are not supported");
+      return context_.ComplexNumber(arg.real, arg.imaginary, {scope.prefix + "number", {}});
     case ArgKind::kOperator:
       return absl::UnimplementedError("an operator as an argument (" + arg.text + ")");
     case ArgKind::kCustomObject:
@@ -272,23 +272,28 @@ absl::Status Importer::CheckStated(const Node& node, const std::string& name, co
   const auto it = scope.graph->tensor_values.find(name);
   if (it == scope.graph->tensor_values.end() || !value.is_tensor()) return absl::OkStatus();
   const TensorMeta& meta = it->second;
-  const absl::StatusOr<DType> dtype = torch_file::ToDType(meta.dtype);
-  if (!dtype.ok()) return absl::OkStatus();
+  const aten::Form form = value.variable()->form;
+  const torch_file::ScalarType part = torch_file::PartOfComplex(meta.dtype);
+  const bool complex = part != torch_file::ScalarType::kUndefined;
+  const absl::StatusOr<DType> dtype = torch_file::ToDType(complex ? part : meta.dtype);
+  if (!dtype.ok() || form == aten::Form::kPacked) return absl::OkStatus();
   FLOE_TRY_ASSIGN(const ir::Value* got, context_.Read(value.variable()));
-  bool same = got->dtype() == *dtype && got->rank() == meta.sizes.size();
+  FLOE_TRY_ASSIGN(const ir::Shape shape, context_.ShapeOf(value.variable()));
+  bool same = got->dtype() == *dtype && shape.size() == meta.sizes.size() &&
+              complex == (form == aten::Form::kComplex);
   ir::Shape stated;
   for (size_t i = 0; i < meta.sizes.size(); ++i) {
     const std::optional<ir::Dim> dim = symbols_.Find(meta.sizes[i]);
     stated.push_back(dim.value_or(ir::Dim(-1)));
-    same = same && (!dim || *dim == got->shape()[i] || !got->shape()[i].is_constant() ||
-                    !dim->is_constant());
+    same = same && (!dim || *dim == shape[i] || !shape[i].is_constant() || !dim->is_constant());
   }
   if (same) return absl::OkStatus();
-  return At(absl::InternalError(absl::StrFormat(
-                "the file states %s%s for '%s', but Floe finds %s; this is a defect of Floe",
-                DTypeName(*dtype), ir::ShapeToString(stated, graph_->symbols), name,
-                ir::TypeToString(context_.graph(), *got))),
-            node, scope);
+  return At(
+      absl::InternalError(absl::StrFormat(
+          "the file states %s%s%s for '%s', but Floe finds %s; this is a defect of Floe",
+          complex ? "pairs of " : "", DTypeName(*dtype), ir::ShapeToString(stated, graph_->symbols),
+          name, ir::TypeToString(context_.graph(), *got))),
+      node, scope);
 }
 
 // A stand-in for what could not be computed but whose type the file states, so that what hangs on
@@ -387,23 +392,23 @@ absl::StatusOr<bool> Importer::RunShapeOp(const Node& node, const std::string& n
     return true;
   }
   if (!first.is_tensor()) return absl::InvalidArgumentError("the size of " + first.Describe());
-  FLOE_TRY_ASSIGN(const ir::Value* tensor, context_.Read(first.variable()));
+  FLOE_TRY_ASSIGN(const ir::Shape shape, context_.ShapeOf(first.variable()));
   ir::Dim size = 1;
   if (name == "aten::sym_numel") {
-    for (const ir::Dim& d : tensor->shape()) {
+    for (const ir::Dim& d : shape) {
       const std::optional<ir::Dim> product = ir::Dim::Mul(size, d);
       if (!product) return false;
       size = *product;
     }
   } else {
-    const auto rank = static_cast<int64_t>(tensor->rank());
+    const auto rank = static_cast<int64_t>(shape.size());
     if (node.inputs.size() != 2 || node.inputs[1].arg.kind != ArgKind::kInt) return false;
     int64_t axis = node.inputs[1].arg.integer;
     if (axis < -rank || axis >= rank) {
       return absl::InvalidArgumentError(
           absl::StrFormat("axis %d of a tensor of rank %d", axis, rank));
     }
-    size = tensor->shape()[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
+    size = shape[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
   }
   FLOE_TRY(DefineResults(node, {IValue::Int(size)}, scope));
   return true;

@@ -45,6 +45,7 @@ class Importer {
   struct Weight {
     std::string name;
     bool constant = false;  // Where to look for it: constants or weights.
+    bool complex = false;
   };
   struct Entry {
     aten::IValue value;

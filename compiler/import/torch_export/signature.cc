@@ -111,12 +111,14 @@ absl::Status Importer::BindUserInput(const InputSpec& spec, const TensorInput* i
       Refuse(node, "input", "it is a sparse tensor", scope);
       return Define(input->argument, {IValue(), true}, node, scope);
     }
-    const absl::StatusOr<DType> dtype = torch_file::ToDType(input->meta->dtype);
+    const torch_file::ScalarType part = torch_file::PartOfComplex(input->meta->dtype);
+    const bool complex = part != torch_file::ScalarType::kUndefined;
+    const absl::StatusOr<DType> dtype = torch_file::ToDType(complex ? part : input->meta->dtype);
     if (!dtype.ok()) {
       Refuse(node, "input", std::string(dtype.status().message()), scope);
       return Define(input->argument, {IValue(), true}, node, scope);
     }
-    if (input->meta->sizes.size() > static_cast<size_t>(kMaxRank)) {
+    if (input->meta->sizes.size() + (complex ? 1 : 0) > static_cast<size_t>(kMaxRank)) {
       return absl::UnimplementedError(absl::StrFormat("input '%s' has rank %d; ranks go up to %d",
                                                       input->name, input->meta->sizes.size(),
                                                       kMaxRank));
@@ -126,8 +128,10 @@ absl::Status Importer::BindUserInput(const InputSpec& spec, const TensorInput* i
       return absl::InvalidArgumentError(
           absl::StrFormat("two inputs have the name '%s'", input->name));
     }
+    if (complex) shape.push_back(2);
     ir::Value* value = graph_->AddInput(input->name, *dtype, std::move(shape));
-    return Define(input->argument, {context_.NewTensor(value)}, node, scope);
+    const aten::Form form = complex ? aten::Form::kComplex : aten::Form::kPlain;
+    return Define(input->argument, {context_.NewTensor(value, form)}, node, scope);
   }
   if (spec.kind == InputKind::kConstantInput || spec.arg.kind != ArgKind::kName) {
     // Part of the exported program: it has this value in every call.
@@ -168,6 +172,11 @@ absl::Status Importer::BindWeight(const InputSpec& spec, bool mutated, Scope& sc
   weight->name = spec.name;
   weight->constant = spec.kind == InputKind::kTensorConstant ||
                      (spec.kind == InputKind::kBuffer && !spec.persistent);
+  const auto meta = program_.graph.tensor_values.find(spec.arg.text);
+  weight->complex =
+      meta != program_.graph.tensor_values.end() &&
+      torch_file::PartOfComplex(meta->second.dtype) != torch_file::ScalarType::kUndefined;
+  const aten::Form form = weight->complex ? aten::Form::kComplex : aten::Form::kPlain;
   Entry entry;
   if (mutated) {
     const absl::StatusOr<ir::Tensor> tensor = file_.ReadWeight(spec.name, weight->constant);
@@ -177,7 +186,7 @@ absl::Status Importer::BindWeight(const InputSpec& spec, bool mutated, Scope& sc
     state.argument = spec.arg.text;
     state.index = graph_->states().size();
     ir::Value* value = graph_->AddState(spec.name, *tensor);
-    entry.value = context_.NewTensor(value);
+    entry.value = context_.NewTensor(value, form);
     state.variable = entry.value.variable();
     states_.push_back(std::move(state));
   } else {
@@ -219,11 +228,14 @@ absl::StatusOr<IValue> Importer::WeightValue(const Weight& weight) {
   if (const auto it = weight_values_.find(key); it != weight_values_.end()) return it->second;
   FLOE_TRY_ASSIGN(const ir::Tensor tensor, file_.ReadWeight(weight.name, weight.constant));
   // Tied weights lie at one place of the file: they become one constant.
-  std::string place = absl::StrFormat("@%x/%s", reinterpret_cast<uintptr_t>(tensor.data()),
-                                      DTypeName(tensor.dtype()));
+  std::string place = absl::StrFormat("@%x/%s%s", reinterpret_cast<uintptr_t>(tensor.data()),
+                                      DTypeName(tensor.dtype()), weight.complex ? "/complex" : "");
   for (const int64_t d : tensor.dims()) place += absl::StrFormat("/%d", d);
   auto [tied, is_new] = weight_values_.try_emplace(place);
-  if (is_new) tied->second = context_.NewTensor(graph_->AddConstant(weight.name, tensor));
+  if (is_new) {
+    const aten::Form form = weight.complex ? aten::Form::kComplex : aten::Form::kPlain;
+    tied->second = context_.NewTensor(graph_->AddConstant(weight.name, tensor), form);
+  }
   const IValue value = tied->second;
   weight_values_[key] = value;
   return value;
@@ -239,6 +251,7 @@ absl::Status Importer::AddUserOutput(const Argument& arg, const std::string& nam
     for (size_t i = 0; i < value.items().size(); ++i) {
       const IValue& item = value.items()[i];
       if (!item.is_tensor()) continue;
+      FLOE_TRY(context_.ShapeOf(item.variable()).status());
       FLOE_TRY_ASSIGN(ir::Value * tensor, context_.Read(item.variable()));
       graph_->AddOutput(tensor, absl::StrFormat("%s.%d", name, i));
     }
@@ -246,6 +259,7 @@ absl::Status Importer::AddUserOutput(const Argument& arg, const std::string& nam
   }
   ir::Value* result = nullptr;
   if (value.variable() != nullptr) {
+    FLOE_TRY(context_.ShapeOf(value.variable()).status());  // Packed sequences have none.
     FLOE_TRY_ASSIGN(result, context_.Read(value.variable()));
   } else if (value.kind() == aten::Kind::kInt) {
     FLOE_TRY_ASSIGN(result, ir::AddDim(*graph_, value.dim(), name, {name, ""}));

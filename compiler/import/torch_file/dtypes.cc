@@ -86,6 +86,19 @@ absl::StatusOr<DType> ToDType(ScalarType type) {
       "tensors of PyTorch's element type number %d are not supported", static_cast<int>(type)));
 }
 
+ScalarType PartOfComplex(ScalarType type) {
+  switch (type) {
+    case ScalarType::kComplexHalf:
+      return ScalarType::kHalf;
+    case ScalarType::kComplexFloat:
+      return ScalarType::kFloat;
+    case ScalarType::kComplexDouble:
+      return ScalarType::kDouble;
+    default:
+      return ScalarType::kUndefined;
+  }
+}
+
 ScalarType FromDType(DType type) {
   if (type == DType::kNone) return ScalarType::kUndefined;
   for (const Row& row : kRows) {

@@ -52,6 +52,8 @@ std::optional<ScalarType> ScalarTypeOfStorage(std::string_view class_name);
 // The type of Floe that has the same bytes; quantised types give their integer type. kUnimplemented
 // that names the type if there is none.
 absl::StatusOr<DType> ToDType(ScalarType type);
+// The type of the parts of a complex type; kUndefined for others.
+ScalarType PartOfComplex(ScalarType type);
 // The PyTorch type with exactly these elements; kUndefined for kNone.
 ScalarType FromDType(DType type);
 

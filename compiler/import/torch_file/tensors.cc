@@ -134,6 +134,16 @@ std::vector<int64_t> ContiguousStrides(const std::vector<int64_t>& sizes) {
 
 absl::StatusOr<ir::Tensor> MakeTensor(const Blob& storage, const TensorLayout& layout,
                                       const std::string& name) {
+  if (const ScalarType part = PartOfComplex(layout.dtype); part != ScalarType::kUndefined) {
+    TensorLayout pairs = layout;
+    pairs.dtype = part;
+    bool fits = CheckedMul(layout.offset, 2, &pairs.offset);
+    for (int64_t& stride : pairs.strides) fits = CheckedMul(stride, 2, &stride) && fits;
+    if (!fits) return Bad(name, "its extent overflows");
+    pairs.sizes.push_back(2);
+    pairs.strides.push_back(1);
+    return MakeTensor(storage, pairs, name);
+  }
   const absl::StatusOr<DType> dtype = ToDType(layout.dtype);
   if (!dtype.ok()) {
     return absl::Status(dtype.status().code(),

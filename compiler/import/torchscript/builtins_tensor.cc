@@ -16,35 +16,41 @@ absl::StatusOr<ir::Value*> Read(const BuiltinCall& c) {
   return c.in.context().Read(c[0].variable());
 }
 
+absl::StatusOr<ir::Shape> ShapeOf(const BuiltinCall& c) {
+  return c.in.context().ShapeOf(c[0].variable());
+}
+
+bool HoldsComplex(const IValue& v) { return v.variable()->form == aten::Form::kComplex; }
+
 Result Size(const BuiltinCall& c) {
-  FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
+  FLOE_TRY_ASSIGN(const ir::Shape shape, ShapeOf(c));
   std::vector<IValue> sizes;
-  for (const ir::Dim& d : value->shape()) sizes.push_back(IValue::Int(d));
+  for (const ir::Dim& d : shape) sizes.push_back(IValue::Int(d));
   return IValue::ListOf(std::move(sizes), Kind::kInt);
 }
 
 Result SizeOfAxis(const BuiltinCall& c) {
-  FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
+  FLOE_TRY_ASSIGN(const ir::Shape shape, ShapeOf(c));
   FLOE_TRY_ASSIGN(int64_t axis, ConstantInt(c[1], "an axis"));
-  const auto rank = static_cast<int64_t>(value->rank());
+  const auto rank = static_cast<int64_t>(shape.size());
   if (axis < -rank || axis >= rank) {
     return absl::InvalidArgumentError(
         absl::StrFormat("axis %d of a tensor with %d axes", axis, rank));
   }
-  return IValue::Int(value->shape()[static_cast<size_t>(axis < 0 ? axis + rank : axis)]);
+  return IValue::Int(shape[static_cast<size_t>(axis < 0 ? axis + rank : axis)]);
 }
 
 Result Len(const BuiltinCall& c) { return SizeOfAxis({c.in, {c[0], IValue::Int(0)}, c.site}); }
 
 Result Rank(const BuiltinCall& c) {
-  FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
-  return IValue::Int(static_cast<int64_t>(value->rank()));
+  FLOE_TRY_ASSIGN(const ir::Shape shape, ShapeOf(c));
+  return IValue::Int(static_cast<int64_t>(shape.size()));
 }
 
 Result Numel(const BuiltinCall& c) {
-  FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
+  FLOE_TRY_ASSIGN(const ir::Shape shape, ShapeOf(c));
   IValue count = IValue::Int(1);
-  for (const ir::Dim& d : value->shape()) {
+  for (const ir::Dim& d : shape) {
     FLOE_TRY_ASSIGN(count, NumberBinary(c.in, "mul", count, IValue::Int(d), c.site));
   }
   return count;
@@ -52,13 +58,12 @@ Result Numel(const BuiltinCall& c) {
 
 // Strides of the row-major tensor that every value is.
 Result Strides(const BuiltinCall& c) {
-  FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
-  std::vector<IValue> strides(value->rank());
+  FLOE_TRY_ASSIGN(const ir::Shape shape, ShapeOf(c));
+  std::vector<IValue> strides(shape.size());
   IValue stride = IValue::Int(1);
-  for (size_t i = value->rank(); i-- > 0;) {
+  for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = stride;
-    FLOE_TRY_ASSIGN(stride,
-                    NumberBinary(c.in, "mul", stride, IValue::Int(value->shape()[i]), c.site));
+    FLOE_TRY_ASSIGN(stride, NumberBinary(c.in, "mul", stride, IValue::Int(shape[i]), c.site));
   }
   if (c.size() == 1) return IValue::ListOf(std::move(strides), Kind::kInt);
   FLOE_TRY_ASSIGN(int64_t axis, ConstantInt(c[1], "an axis"));
@@ -71,19 +76,21 @@ Result IsContiguous(const BuiltinCall& c) { return IValue::Bool(c[0].variable()-
 
 Result IsFloatingPoint(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
-  return IValue::Bool(IsFloat(value->dtype()));
+  return IValue::Bool(IsFloat(value->dtype()) && !HoldsComplex(c[0]));
 }
+Result IsComplex(const BuiltinCall& c) { return IValue::Bool(HoldsComplex(c[0])); }
 Result IsSigned(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
   return IValue::Bool(IsFloat(value->dtype()) || IsSignedInt(value->dtype()));
 }
 Result ScalarTypeOf(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
-  return IValue::Int(aten::ScalarTypeOfDType(value->dtype()));
+  return IValue::Int(HoldsComplex(c[0]) ? aten::ComplexScalarTypeOf(value->dtype())
+                                        : aten::ScalarTypeOfDType(value->dtype()));
 }
 Result ElementSize(const BuiltinCall& c) {
   FLOE_TRY_ASSIGN(const ir::Value* value, Read(c));
-  return IValue::Int(DTypeSize(value->dtype()));
+  return IValue::Int(DTypeSize(value->dtype()) * (HoldsComplex(c[0]) ? 2 : 1));
 }
 
 Result ToInt(const BuiltinCall& c) { return c.in.ElementOf(c[0], Kind::kInt, c.site); }
@@ -209,7 +216,7 @@ std::vector<BuiltinRow> TensorBuiltins() {
       {"aten::storage_offset", "T", Zero},
       {"aten::is_contiguous", "T?a", IsContiguous},
       {"aten::is_floating_point", "T", IsFloatingPoint},
-      {"aten::is_complex", "T", False},
+      {"aten::is_complex", "T", IsComplex},
       {"aten::is_signed", "T", IsSigned},
       {"aten::is_inference", "T", True},
       {"aten::is_conj", "T", False},

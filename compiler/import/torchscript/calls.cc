@@ -233,6 +233,9 @@ absl::StatusOr<aten::VariablePtr> Interpreter::NumberTensor(const IValue& number
 
 absl::StatusOr<IValue> Interpreter::ElementOf(const IValue& tensor, aten::Kind kind,
                                               const CallSite& site) {
+  if (tensor.variable()->form != aten::Form::kPlain) {
+    return absl::UnimplementedError("a complex tensor as a Python number");
+  }
   FLOE_TRY_ASSIGN(ir::Value * value, context_.Read(tensor.variable()));
   for (const ir::Dim& d : value->shape()) {
     if (d == ir::Dim(1)) continue;

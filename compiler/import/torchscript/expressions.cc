@@ -66,11 +66,28 @@ absl::StatusOr<IValue> Interpreter::Eval(const Expr& expr, Frame& frame) {
       return CallOperator("aten::neg", {{std::move(v)}, {}}, expr, frame);
     }
     case Expr::Kind::kImaginary:
+      return context_.ComplexNumber(0, expr.number, {});
     case Expr::Kind::kAdd:
     case Expr::Kind::kSub:
-      return IValue::Of(std::make_shared<Unreadable>("complex numbers are not supported"));
+      return EvalComplex(expr, frame);
   }
   return IValue();
+}
+
+// A complex literal, which is printed as a sum: (1.-2.j).
+absl::StatusOr<IValue> Interpreter::EvalComplex(const Expr& expr, Frame& frame) {
+  FLOE_TRY_ASSIGN(IValue real, Eval(*expr.parts[0], frame));
+  const Expr& imaginary = *expr.parts[1];
+  const bool is_number =
+      real.is_known() && (real.kind() == aten::Kind::kFloat ||
+                          (real.kind() == aten::Kind::kInt && real.dim().is_constant()));
+  if (!is_number || imaginary.kind != Expr::Kind::kImaginary) {
+    return Error(expr, frame, "a sum that is no complex number");
+  }
+  const double re = real.kind() == aten::Kind::kFloat ? real.float_value()
+                                                      : static_cast<double>(real.int_value());
+  const double im = expr.kind == Expr::Kind::kSub ? -imaginary.number : imaginary.number;
+  return context_.ComplexNumber(re, im, {});
 }
 
 absl::StatusOr<IValue> Interpreter::EvalName(const Expr& expr, Frame& frame) {

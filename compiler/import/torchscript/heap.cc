@@ -230,6 +230,9 @@ absl::StatusOr<IValue> Heap::ConvertTensor(const PickleValue& value, const Pickl
     return IValue::Of(std::make_shared<Unreadable>(std::string(tensor.status().message())));
   }
   IValue converted = IValue::Tensor(NewTensor(*std::move(tensor), path));
+  if (torch_file::PartOfComplex(record.layout.dtype) != torch_file::ScalarType::kUndefined) {
+    converted.variable()->form = aten::Form::kComplex;
+  }
   by_memory_[memory] = converted;
   return converted;
 }

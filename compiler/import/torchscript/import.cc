@@ -32,6 +32,27 @@ absl::Status Raised(const absl::Status& status) {
       absl::StrFormat("the model's code always raises: %s", std::string(status.message())));
 }
 
+// A tensor that the caller gives.
+struct GivenTensor {
+  aten::VariablePtr variable;
+  const ir::Value* value;  // What it holds before the model runs.
+};
+
+absl::Status CollectTensors(aten::Context& context, const IValue& v,
+                            std::vector<GivenTensor>* given) {
+  if (v.is_tensor()) {
+    FLOE_TRY_ASSIGN(const ir::Value* value, context.Read(v.variable()));
+    given->push_back({v.variable(), value});
+  } else if (v.is_sequence()) {
+    for (const IValue& item : v.items()) FLOE_TRY(CollectTensors(context, item, given));
+  } else if (v.kind() == aten::Kind::kDict) {
+    for (const auto& [key, item] : v.dict()->items) {
+      FLOE_TRY(CollectTensors(context, item, given));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Runs the model's code once, with the given attributes as states.
 absl::Status RunOnce(Program& program, const ImportOptions& options,
                      const std::set<std::string>& states, Result* result) {
@@ -49,6 +70,8 @@ absl::Status RunOnce(Program& program, const ImportOptions& options,
   }
   FLOE_TRY_ASSIGN(std::vector<IValue> arguments,
                   ArgumentMaker(program, context, options).Make(*forward->second));
+  std::vector<GivenTensor> given;
+  for (const IValue& argument : arguments) FLOE_TRY(CollectTensors(context, argument, &given));
   absl::StatusOr<IValue> returned = interpreter.Forward(model, std::move(arguments));
   // What follows an unsupported op may fail for that reason only.
   if (!result->report.unsupported.empty() && (!returned.ok() || HasUnknown(*returned))) {
@@ -58,6 +81,10 @@ absl::Status RunOnce(Program& program, const ImportOptions& options,
   if (!returned.ok()) return Raised(returned.status());
   FLOE_TRY_ASSIGN(result->changed, heap.Changed());
   FLOE_TRY(AddOutputs(context, *returned));
+  for (const GivenTensor& input : given) {
+    FLOE_TRY_ASSIGN(ir::Value * now, context.Read(input.variable));
+    if (now != input.value) result->graph->AddOutput(now, input.value->name() + ".mutated");
+  }
   const bool settled =
       std::includes(states.begin(), states.end(), result->changed.begin(), result->changed.end());
   if (settled) FLOE_TRY(heap.FinishStates());

@@ -62,7 +62,8 @@ struct CheckReport {
 // Reads a model. Weights that lie aligned in the file stay there, mapped, and are kept alive by the
 // graph; the file must not change while the graph lives. The graph has one input for each tensor
 // (and each number without a default) that forward() takes, in order, and one output for each
-// tensor or number that it returns: "output", or "output.0", "output.key" for containers.
+// tensor or number that it returns: "output", or "output.0", "output.key" for containers. An input
+// that it writes gives the additional output "NAME.mutated". Complex outputs have a last axis of 2.
 // Attributes that forward() changes become states, named after them ("rnn.hidden").
 //
 // Errors: kNotFound, kPermissionDenied (the file, or a pickle that wants to run code);

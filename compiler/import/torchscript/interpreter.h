@@ -93,6 +93,7 @@ class Interpreter {
 
   // --- expressions.cc ---
   absl::StatusOr<IValue> Eval(const Expr& expr, Frame& frame);
+  absl::StatusOr<IValue> EvalComplex(const Expr& expr, Frame& frame);
   absl::StatusOr<IValue> EvalName(const Expr& expr, Frame& frame);
   absl::StatusOr<IValue> EvalAttribute(const Expr& expr, Frame& frame);
   absl::StatusOr<IValue> AttributeOf(const IValue& base, const std::string& name, const Expr& expr,

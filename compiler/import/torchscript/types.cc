@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "compiler/import/aten/variable.h"
 #include "compiler/import/torchscript/objects.h"
 #include "compiler/ir/status_macros.h"
 
@@ -135,7 +136,7 @@ bool IsInstance(const aten::IValue& value, const Type& type) {
     case Kind::kBool:
       return value.kind() == aten::Kind::kBool;
     case Kind::kComplex:
-      return false;
+      return value.is_tensor() && value.variable()->form == aten::Form::kComplex;
     case Kind::kNumber:
       return value.is_number();
     case Kind::kString:

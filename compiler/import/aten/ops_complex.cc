@@ -1,0 +1,610 @@
+// Complex tensors, kept as pairs of reals on a last axis of 2 (Form::kComplex).
+//
+// Most ops act on the real and on the imaginary parts alone: they move elements, or are linear.
+// Those call the op's plain row twice (Componentwise). Others are written out in terms of parts.
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "compiler/import/aten/compose.h"
+#include "compiler/import/aten/ops.h"
+#include "compiler/import/aten/promotion.h"
+
+namespace floe::aten {
+namespace {
+
+using ir::Value;
+
+bool IsComplex(const IValue& v) { return v.is_tensor() && v.variable()->form == Form::kComplex; }
+
+// One part of [..., 2].
+Value* Part(OpBuilder& b, Value* pairs, int64_t which) {
+  if (!b.ok()) return pairs;
+  const int64_t last = b.Rank(pairs) - 1;
+  Value* part = b.SliceAxis(pairs, last, which, 1);
+  return b.ok() ? b.Squeeze(part, last) : pairs;
+}
+
+struct Complex {
+  Value* re = nullptr;
+  Value* im = nullptr;  // Null: zero.
+};
+
+Value* ZeroLike(OpBuilder& b, const Value* x) { return b.Full(x->dtype(), x->shape(), 0); }
+
+Value* Join(OpBuilder& b, const Complex& z) {
+  Value* im = z.im == nullptr ? ZeroLike(b, z.re) : z.im;
+  if (!b.ok()) return z.re;
+  const int64_t rank = b.Rank(z.re);
+  return b.Concat({b.Unsqueeze(z.re, rank), b.Unsqueeze(im, rank)}, rank);
+}
+
+void Give(OpBuilder& b, const Complex& z) {
+  if (b.ok()) b.ReturnComplex(Join(b, z));
+}
+
+// The type of the parts of what the arguments give together.
+DType PartType(OpBuilder& b, std::initializer_list<const char*> names) {
+  ResultTypeState state;
+  for (const char* name : names) {
+    const IValue& v = b.Arg(name);
+    if (v.is_number()) state.AddNumber(v.kind());
+    if (!v.is_tensor()) continue;
+    const Value* t = b.AsTensor(v);
+    if (!b.ok()) return DType::kF32;
+    state.AddTensor(t->dtype(), t->rank() - (IsComplex(v) ? 1 : 0));
+  }
+  const DType t = state.Result();
+  return IsFloat(t) ? t : DType::kF32;
+}
+
+// An argument in parts of type `t`.
+Complex PartsOf(OpBuilder& b, const char* name, DType t) {
+  const IValue& v = b.Arg(name);
+  if (IsComplex(v)) {
+    Value* pairs = b.Cast(b.AsTensor(v), t);
+    return {Part(b, pairs, 0), Part(b, pairs, 1)};
+  }
+  return {b.Operand(name, t), nullptr};
+}
+
+Complex PartsOf(OpBuilder& b, const char* name) { return PartsOf(b, name, PartType(b, {name})); }
+
+// --- arithmetic ----------------------------------------------------------------------------------
+
+Value* Mul(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kMul, x, y); }
+Value* Add(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kAdd, x, y); }
+Value* Sub(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kSub, x, y); }
+Value* Neg(OpBuilder& b, Value* x) { return b.Unary(OpId::kNeg, x); }
+
+// A sum whose operands may have other shapes: both parts get the common one.
+Complex Sum(OpBuilder& b, OpId op, const Complex& x, const Complex& y) {
+  Complex z;
+  z.re = b.Binary(op, x.re, y.re);
+  Value* left = x.im == nullptr ? ZeroLike(b, x.re) : x.im;
+  Value* right = y.im == nullptr ? ZeroLike(b, y.re) : y.im;
+  z.im = b.Binary(op, left, right);
+  return z;
+}
+
+Complex Product(OpBuilder& b, const Complex& x, const Complex& y) {
+  if (x.im == nullptr && y.im == nullptr) return {Mul(b, x.re, y.re), nullptr};
+  if (y.im == nullptr) return {Mul(b, x.re, y.re), Mul(b, x.im, y.re)};
+  if (x.im == nullptr) return {Mul(b, x.re, y.re), Mul(b, x.re, y.im)};
+  return {Sub(b, Mul(b, x.re, y.re), Mul(b, x.im, y.im)),
+          Add(b, Mul(b, x.re, y.im), Mul(b, x.im, y.re))};
+}
+
+Complex Quotient(OpBuilder& b, const Complex& x, const Complex& y) {
+  const auto over = [&](Value* v, Value* d) { return b.Binary(OpId::kDiv, v, d); };
+  if (y.im == nullptr) return {over(x.re, y.re), x.im == nullptr ? nullptr : over(x.im, y.re)};
+  Value* size = Add(b, Mul(b, y.re, y.re), Mul(b, y.im, y.im));
+  const Complex z = Product(b, x, {y.re, Neg(b, y.im)});
+  return {over(z.re, size), over(z.im, size)};
+}
+
+// add, sub, rsub (param 1) with alpha.
+void AddOp(OpBuilder& b) {
+  const DType t = PartType(b, {"self", "other"});
+  Complex x = PartsOf(b, "self", t), y = PartsOf(b, "other", t);
+  if (b.row().param != 0) std::swap(x, y);
+  if (b.HasArg("alpha")) {
+    const Number alpha = b.Scalar("alpha");
+    if (alpha.tensor != nullptr || alpha.value != 1) {
+      y = Product(b, y, {b.NumberAs(alpha, t), nullptr});
+    }
+  }
+  Give(b, Sum(b, b.row().ir, x, y));
+}
+
+void MulOp(OpBuilder& b) {
+  const DType t = PartType(b, {"self", "other"});
+  Give(b, Product(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
+}
+
+void DivOp(OpBuilder& b) {
+  if (b.Given("rounding_mode")) return b.Invalid("a rounded quotient of complex numbers");
+  const DType t = PartType(b, {"self", "other"});
+  Give(b, Quotient(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
+}
+
+void NegOp(OpBuilder& b) { b.ReturnComplex(Neg(b, b.Tensor("self"))); }
+
+void Conj(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  Give(b, {z.re, Neg(b, z.im)});
+}
+
+Value* WriteConj(OpBuilder& b, Value*, Value* view) {
+  return Join(b, {Part(b, view, 0), Neg(b, Part(b, view, 1))});
+}
+
+void Reciprocal(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  if (b.ok()) Give(b, Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, z));
+}
+
+Value* Magnitude(OpBuilder& b, const Complex& z) { return b.Binary(OpId::kHypot, z.re, z.im); }
+
+Complex Exponential(OpBuilder& b, const Complex& z) {
+  Value* size = b.Unary(OpId::kExp, z.re);
+  return {Mul(b, size, b.Unary(OpId::kCos, z.im)), Mul(b, size, b.Unary(OpId::kSin, z.im))};
+}
+
+Complex Logarithm(OpBuilder& b, const Complex& z) {
+  return {b.Unary(OpId::kLog, Magnitude(b, z)), b.Binary(OpId::kAtan2, z.im, z.re)};
+}
+
+void Exp(OpBuilder& b) { Give(b, Exponential(b, PartsOf(b, "self"))); }
+void Log(OpBuilder& b) { Give(b, Logarithm(b, PartsOf(b, "self"))); }
+
+// sqrt((|z| + re) / 2) and sqrt((|z| - re) / 2) with the sign of im.
+void Sqrt(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  if (!b.ok()) return;
+  Value* size = Magnitude(b, z);
+  const auto root = [&](Value* x) {
+    Value* half = Mul(b, x, b.ScalarLike(x, 0.5));
+    return b.Unary(OpId::kSqrt, b.Binary(OpId::kMaximum, half, b.ScalarLike(x, 0)));
+  };
+  Give(b, {root(Add(b, size, z.re)), b.Binary(OpId::kCopySign, root(Sub(b, size, z.re)), z.im)});
+}
+
+// Whole exponents of moderate size by repeated products, others through exp and log.
+void Pow(OpBuilder& b) {
+  const char* exponent = b.HasArg("exponent") ? "exponent" : "other";
+  const DType t = PartType(b, {"self", exponent});
+  const Complex z = PartsOf(b, "self", t);
+  if (!b.ok()) return;
+  if (b.Arg(exponent).is_number() && b.Arg(exponent).is_known()) {
+    const Number n = b.Scalar(exponent);
+    if (n.value == std::trunc(n.value) && std::fabs(n.value) <= 64) {
+      int64_t rest = std::abs(n.integer);
+      Complex power = z, result{b.ScalarLike(z.re, 1), nullptr};
+      bool is_one = true;
+      for (; rest > 0; rest >>= 1) {
+        if ((rest & 1) != 0) result = is_one ? power : Product(b, result, power);
+        is_one = is_one && (rest & 1) == 0;
+        if (rest > 1) power = Product(b, power, power);
+      }
+      if (is_one) result = {b.Full(t, z.re->shape(), 1), nullptr};
+      if (n.value < 0) result = Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, result);
+      return Give(b, result);
+    }
+  }
+  Complex base = z;
+  if (base.im == nullptr) base.im = ZeroLike(b, base.re);
+  const Complex w = PartsOf(b, exponent, t);
+  Give(b, Exponential(b, Product(b, Logarithm(b, base), w)));
+}
+
+void Abs(OpBuilder& b) { b.Return(Magnitude(b, PartsOf(b, "self"))); }
+
+void Angle(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  b.Return(b.Binary(OpId::kAtan2, z.im, z.re));
+}
+
+// z / |z|; 0 for 0.
+void Sgn(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  if (!b.ok()) return;
+  Value* size = Magnitude(b, z);
+  Value* zero = b.Binary(OpId::kEqual, size, b.ScalarLike(size, 0));
+  Value* divisor = b.Where(zero, b.ScalarLike(size, 1), size);
+  Give(b, {b.Binary(OpId::kDiv, z.re, divisor), b.Binary(OpId::kDiv, z.im, divisor)});
+}
+
+// eq; ne (param 1).
+void Equal(OpBuilder& b) {
+  const DType t = PartType(b, {"self", "other"});
+  const Complex x = PartsOf(b, "self", t), y = PartsOf(b, "other", t);
+  if (!b.ok()) return;
+  const auto part = [&](Value* v, Value* like) { return v == nullptr ? b.ScalarLike(like, 0) : v; };
+  Value* same = b.Binary(OpId::kLogicalAnd, b.Binary(OpId::kEqual, x.re, y.re),
+                         b.Binary(OpId::kEqual, part(x.im, x.re), part(y.im, y.re)));
+  b.Return(b.row().param == 0 ? same : b.Unary(OpId::kLogicalNot, same));
+}
+
+void IsNan(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  b.Return(b.Binary(OpId::kLogicalOr, b.Unary(OpId::kIsNan, z.re), b.Unary(OpId::kIsNan, z.im)));
+}
+
+void IsFiniteOp(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  b.Return(b.Binary(OpId::kLogicalAnd, IsFinite(b, z.re), IsFinite(b, z.im)));
+}
+
+void IsReal(OpBuilder& b) {
+  const Complex z = PartsOf(b, "self");
+  if (b.ok()) b.Return(b.Binary(OpId::kEqual, z.im, b.ScalarLike(z.im, 0)));
+}
+
+// --- parts and pairs -----------------------------------------------------------------------------
+
+// param: which part.
+void PartOp(OpBuilder& b) { b.Return(Part(b, b.Tensor("self"), b.row().param)); }
+
+Value* WritePart(OpBuilder& b, Value* base, Value* view) {
+  const bool real = b.row().param == 0;
+  return Join(b, {real ? view : Part(b, base, 0), real ? Part(b, base, 1) : view});
+}
+
+void AsReal(OpBuilder& b) { b.Return(b.Tensor("self")); }
+Value* WritePairs(OpBuilder&, Value*, Value* view) { return view; }
+
+void Same(OpBuilder& b) { b.Return(b.Arg("self")); }
+
+void Contiguous(OpBuilder& b) {
+  if (b.Arg("self").variable()->contiguous) return Same(b);
+  b.ReturnComplex(b.Tensor("self"));
+}
+
+// As it is, or under another complex type; a real type drops the imaginary part.
+void To(OpBuilder& b) {
+  const IValue& self = b.Arg("self");
+  const int64_t code = b.Given("dtype") ? b.Int("dtype") : -1;
+  Value* x = b.AsTensor(self);
+  if (!b.ok()) return;
+  const DType part = RealPartOfScalarType(code);
+  if (!IsComplex(self)) {
+    if (part == DType::kNone) return b.Unsupported("complex numbers here");
+    return Give(b, {b.Cast(x, part), nullptr});
+  }
+  if (code < 0) {
+    const IValue* other = b.FindArg("other");
+    if (other != nullptr && other->is_tensor() && !IsComplex(*other)) {
+      return b.Return(b.Cast(Part(b, x, 0), b.AsTensor(*other)->dtype()));
+    }
+    return b.Return(self);
+  }
+  if (part == x->dtype()) return b.Return(self);
+  if (part != DType::kNone) return b.ReturnComplex(b.Cast(x, part));
+  b.Return(b.Cast(Part(b, x, 0), b.DTypeArg("dtype", x->dtype())));
+}
+
+// zeros(), ones(), full() and the like: real ones beside zeros.
+void Create(OpBuilder& b) {
+  std::vector<IValue> arguments;
+  for (const Argument& a : b.schema().arguments) {
+    IValue v = b.Arg(a.name);
+    if (IsComplex(v)) {
+      v = b.Wrap(Part(b, b.AsTensor(v), 0));
+    } else if (a.name == "dtype" && v.is_constant_int()) {
+      const DType stated = RealPartOfScalarType(v.int_value());
+      if (stated == DType::kNone) return b.Unsupported("a real tensor like a complex one");
+      v = IValue::Int(ScalarTypeOfDType(stated));
+    }
+    arguments.push_back(std::move(v));
+  }
+  if (b.ok()) Give(b, {b.Call(b.schema().FullName(), std::move(arguments)), nullptr});
+}
+
+// --- by components -------------------------------------------------------------------------------
+
+// An argument with each complex tensor replaced by one of its parts. With `mix`, real tensors other
+// than masks count as complex ones, too.
+IValue PartArgument(OpBuilder& b, const IValue& v, int64_t which, bool mix) {
+  if (IsComplex(v)) return b.Wrap(Part(b, b.AsTensor(v), which));
+  if (mix && v.is_tensor() && which == 1) {
+    Value* x = b.AsTensor(v);
+    return x->dtype() == DType::kBool ? v : b.Wrap(ZeroLike(b, x));
+  }
+  if (mix && v.is_number() && which == 1) return IValue::Float(0);
+  if (!v.is_sequence()) return v;
+  std::vector<IValue> items;
+  for (const IValue& item : v.items()) items.push_back(PartArgument(b, item, which, mix));
+  return IValue::ListOf(std::move(items), v.list()->element);
+}
+
+std::vector<IValue> PartArguments(OpBuilder& b, int64_t which, bool mix) {
+  std::vector<IValue> arguments;
+  for (const Argument& a : b.schema().arguments) {
+    // Of numbers only fill values are complex ones.
+    const bool fills = mix && (a.type.base == BaseType::kTensor || a.name == "value" ||
+                               a.name == "other" || a.name == "self");
+    IValue v = PartArgument(b, b.Arg(a.name), which, fills);
+    if (a.name == "dtype" && v.is_constant_int()) {
+      const DType part = RealPartOfScalarType(v.int_value());
+      if (part == DType::kNone) b.Unsupported("complex numbers with a real result type");
+      v = IValue::Int(ScalarTypeOfDType(part));
+    }
+    arguments.push_back(std::move(v));
+  }
+  return arguments;
+}
+
+bool AnyComplex(const std::vector<IValue>& values) {
+  return std::any_of(values.begin(), values.end(), [](const IValue& v) {
+    return IsComplex(v) || (v.is_sequence() && AnyComplex(v.items()));
+  });
+}
+
+IValue JoinResults(OpBuilder& b, const IValue& re, const IValue& im) {
+  if (re.is_tensor() && im.is_tensor()) {
+    Value* pairs = Join(b, {b.AsTensor(re), b.AsTensor(im)});
+    IValue joined = b.context().NewTensor(pairs, Form::kComplex);
+    joined.variable()->contiguous = re.variable()->contiguous;
+    return joined;
+  }
+  if (!re.is_sequence() || !im.is_sequence()) return re;
+  std::vector<IValue> items;
+  for (size_t i = 0; i < re.items().size() && i < im.items().size(); ++i) {
+    items.push_back(JoinResults(b, re.items()[i], im.items()[i]));
+  }
+  return IValue::ListOf(std::move(items), Kind::kTensor);
+}
+
+// param 1: real tensors and numbers among the operands are complex ones without imaginary part.
+// 2: copies what does not lie in order.
+void Componentwise(OpBuilder& b) {
+  const bool mix = b.row().param == 1;
+  const std::string name = b.schema().FullName();
+  std::vector<IValue> given;
+  for (const Argument& a : b.schema().arguments) given.push_back(b.Arg(a.name));
+  if (!AnyComplex(given)) return b.Unsupported("a complex result of real numbers");
+  if (b.row().param == 2) b.is_copy = !given[0].variable()->contiguous;
+  const std::vector<IValue> re = b.CallMany(name, PartArguments(b, 0, mix));
+  const std::vector<IValue> im = b.CallMany(name, PartArguments(b, 1, mix));
+  for (size_t i = 0; b.ok() && i < re.size() && i < im.size(); ++i) {
+    b.Return(JoinResults(b, re[i], im[i]));
+  }
+}
+
+// Writes through a view by the plain row's writer, part by part.
+Value* WriteComponents(OpBuilder& b, Value* base, Value* view) {
+  const Row* plain = FindRow(b.schema());
+  if (plain == nullptr || plain->write == nullptr) {
+    b.Unsupported("an in-place write through this view of complex numbers");
+    return base;
+  }
+  Value* parts[2] = {base, base};
+  for (int64_t which = 0; which < 2 && b.ok(); ++which) {
+    Value* old = Part(b, base, which);
+    std::vector<IValue> arguments;
+    for (const Argument& a : b.schema().arguments) arguments.push_back(b.Arg(a.name));
+    arguments[0] = b.Wrap(old);
+    OpBuilder part(b.context(), b.schema(), *plain, arguments, b.site());
+    part.view_index = b.view_index;
+    parts[which] = plain->write(part, old, Part(b, view, which));
+    b.Fail(part.status());
+  }
+  return b.ok() ? Join(b, {parts[0], parts[1]}) : base;
+}
+
+// Products: the plain op for each pair of parts. param 1: of the first operand's conjugate.
+void Bilinear(OpBuilder& b) {
+  std::vector<IValue> re, im, args;
+  std::vector<size_t> tensors;
+  for (const Argument& a : b.schema().arguments) {
+    args.push_back(b.Arg(a.name));
+    if (args.back().is_tensor()) tensors.push_back(args.size() - 1);
+  }
+  if (tensors.size() != 2) return b.Unsupported("this product of complex numbers");
+  const std::string name = b.schema().FullName();
+  const char* left = b.schema().arguments[tensors[0]].name.c_str();
+  const char* right = b.schema().arguments[tensors[1]].name.c_str();
+  const DType t = PartType(b, {left, right});
+  const Complex x = PartsOf(b, left, t), y = PartsOf(b, right, t);
+  if (!b.ok()) return;
+  const auto product = [&](Value* p, Value* q) {
+    std::vector<IValue> call = args;
+    call[tensors[0]] = b.Wrap(p);
+    call[tensors[1]] = b.Wrap(q);
+    return b.Call(name, std::move(call));
+  };
+  const bool conjugated = b.row().param != 0;
+  Complex z{product(x.re, y.re), nullptr};
+  if (x.im != nullptr && y.im != nullptr) {
+    Value* both = product(x.im, y.im);
+    z.re = b.Binary(conjugated ? OpId::kAdd : OpId::kSub, z.re, both);
+  }
+  if (y.im != nullptr) z.im = product(x.re, y.im);
+  if (x.im != nullptr) {
+    Value* cross = product(x.im, y.re);
+    if (conjugated) cross = Neg(b, cross);
+    z.im = z.im == nullptr ? cross : Add(b, z.im, cross);
+  }
+  Give(b, z);
+}
+
+constexpr OpId kNoIr = OpId::kIdentity;
+constexpr Row kRows[] = {
+    {"aten::add", AddOp, OpId::kAdd},
+    {"aten::sub", AddOp, OpId::kSub},
+    {"aten::rsub", AddOp, OpId::kSub, 1},
+    {"aten::mul", MulOp},
+    {"aten::multiply", MulOp},
+    {"aten::div", DivOp},
+    {"aten::divide", DivOp},
+    {"aten::true_divide", DivOp},
+    {"aten::neg", NegOp},
+    {"aten::negative", NegOp},
+    {"aten::resolve_neg", Same},
+    {"aten::conj", Conj, kNoIr, 0, true, WriteConj},
+    {"aten::_conj", Conj, kNoIr, 0, true, WriteConj},
+    {"aten::conj_physical", Conj},
+    {"aten::_conj_physical", Conj},
+    {"aten::resolve_conj", Same},
+    {"aten::reciprocal", Reciprocal},
+    {"aten::exp", Exp},
+    {"aten::log", Log},
+    {"aten::sqrt", Sqrt},
+    {"aten::pow", Pow},
+    {"aten::abs", Abs},
+    {"aten::absolute", Abs},
+    {"aten::angle", Angle},
+    {"aten::sgn", Sgn},
+    {"aten::eq", Equal},
+    {"aten::ne", Equal, kNoIr, 1},
+    {"aten::isnan", IsNan},
+    {"aten::isfinite", IsFiniteOp},
+    {"aten::isreal", IsReal},
+    {"aten::real", PartOp, kNoIr, 0, true, WritePart},
+    {"aten::imag", PartOp, kNoIr, 1, true, WritePart},
+    {"aten::view_as_real", AsReal, kNoIr, 0, true, WritePairs},
+    {"aten::view_as_real_copy", AsReal},
+    {"aten::to", To},
+    {"aten::_to_copy", To},
+    {"aten::zeros", Create},
+    {"aten::ones", Create},
+    {"aten::full", Create},
+    {"aten::empty", Create},
+    {"aten::zeros_like", Create},
+    {"aten::ones_like", Create},
+    {"aten::empty_like", Create},
+    {"aten::new_zeros", Create},
+    {"aten::new_ones", Create},
+    {"aten::new_empty", Create},
+    {"aten::matmul", Bilinear},
+    {"aten::mm", Bilinear},
+    {"aten::bmm", Bilinear},
+    {"aten::mv", Bilinear},
+    {"aten::dot", Bilinear},
+    {"aten::vdot", Bilinear, kNoIr, 1},
+    {"aten::outer", Bilinear},
+    {"aten::ger", Bilinear},
+    {"aten::inner", Bilinear},
+    {"aten::tensordot", Bilinear},
+    {"aten::kron", Bilinear},
+    // Views.
+    {"aten::view", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::reshape", Componentwise, kNoIr, 2, true, WriteComponents},
+    {"aten::_unsafe_view", Componentwise},
+    {"aten::flatten", Componentwise, kNoIr, 2, true, WriteComponents},
+    {"aten::unflatten", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::squeeze", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::unsqueeze", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::permute", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::transpose", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::swapaxes", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::swapdims", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::t", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::mT", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::numpy_T", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::movedim", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::moveaxis", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::expand", Componentwise, kNoIr, 0, true},
+    {"aten::expand_as", Componentwise, kNoIr, 0, true},
+    {"aten::broadcast_to", Componentwise, kNoIr, 0, true},
+    {"aten::slice.Tensor", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::narrow", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::select.int", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::split", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::split_with_sizes", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::chunk", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::tensor_split", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::unbind", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::diagonal", Componentwise, kNoIr, 0, true, WriteComponents},
+    {"aten::unfold", Componentwise, kNoIr, 0, true},
+    {"aten::detach", Componentwise, kNoIr, 0, true, WritePairs},
+    {"aten::alias", Componentwise, kNoIr, 0, true, WritePairs},
+    {"aten::lift_fresh_copy", Componentwise},
+    {"aten::clone", Componentwise},
+    {"aten::contiguous", Contiguous},
+    // Movement and linear maps.
+    {"aten::cat", Componentwise, kNoIr, 1},
+    {"aten::concat", Componentwise, kNoIr, 1},
+    {"aten::stack", Componentwise, kNoIr, 1},
+    {"aten::hstack", Componentwise, kNoIr, 1},
+    {"aten::vstack", Componentwise, kNoIr, 1},
+    {"aten::where.self", Componentwise, kNoIr, 1},
+    {"aten::where.ScalarSelf", Componentwise, kNoIr, 1},
+    {"aten::where.ScalarOther", Componentwise, kNoIr, 1},
+    {"aten::masked_fill", Componentwise, kNoIr, 1},
+    {"aten::copy", Componentwise, kNoIr, 1},
+    {"aten::fill", Componentwise, kNoIr, 1},
+    {"aten::zero", Componentwise},
+    {"aten::repeat", Componentwise},
+    {"aten::tile", Componentwise},
+    {"aten::repeat_interleave.self_int", Componentwise},
+    {"aten::flip", Componentwise},
+    {"aten::roll", Componentwise},
+    {"aten::tril", Componentwise},
+    {"aten::triu", Componentwise},
+    {"aten::index.Tensor", Componentwise},
+    {"aten::index_select", Componentwise},
+    {"aten::gather", Componentwise},
+    {"aten::slice_scatter", Componentwise, kNoIr, 1},
+    {"aten::select_scatter", Componentwise, kNoIr, 1},
+    {"aten::pad", Componentwise},
+    {"aten::constant_pad_nd", Componentwise},
+    {"aten::reflection_pad1d", Componentwise},
+    {"aten::reflection_pad2d", Componentwise},
+    {"aten::sum", Componentwise},
+    {"aten::mean", Componentwise},
+    {"aten::cumsum", Componentwise},
+    {"aten::trace", Componentwise},
+    {"aten::diff", Componentwise},
+};
+
+// --- complex tensors of real ones ----------------------------------------------------------------
+
+void AsComplex(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  if (b.ok() && (x->rank() == 0 || x->shape().back() != ir::Dim(2))) {
+    b.Invalid("view_as_complex() needs a last axis of size 2");
+  }
+  b.ReturnComplex(x);
+}
+
+void FromParts(OpBuilder& b) {
+  const DType t = b.ResultType({"real", "imag"});
+  Value* re = b.Operand("real", t);
+  Value* im = b.Operand("imag", t);
+  if (!b.ok()) return;
+  const ir::Shape shape = b.Broadcast(re->shape(), im->shape());
+  Give(b, {b.Expand(re, shape), b.Expand(im, shape)});
+}
+
+void Polar(OpBuilder& b) {
+  const DType t = b.ResultType({"abs", "angle"});
+  Value* size = b.Operand("abs", t);
+  Value* angle = b.Operand("angle", t);
+  Give(b, {Mul(b, size, b.Unary(OpId::kCos, angle)), Mul(b, size, b.Unary(OpId::kSin, angle))});
+}
+
+// Of a real number: pi where it is negative.
+void RealAngle(OpBuilder& b) {
+  Value* x = b.Operand("self", b.FloatType({"self"}));
+  Value* angle = b.Where(b.Binary(OpId::kLess, x, b.ScalarLike(x, 0)),
+                         b.ScalarLike(x, std::numbers::pi), b.ScalarLike(x, 0));
+  b.Return(b.Where(b.Unary(OpId::kIsNan, x), x, angle));
+}
+
+constexpr Row kFromReal[] = {
+    {"aten::view_as_complex", AsComplex, kNoIr, 0, true, WritePairs},
+    {"aten::view_as_complex_copy", AsComplex},
+    {"aten::complex", FromParts},
+    {"aten::polar", Polar},
+    {"aten::angle", RealAngle},
+    {"aten::resolve_conj", Same},
+};
+
+}  // namespace
+
+std::span<const Row> ComplexRows() { return kRows; }
+std::span<const Row> ComplexFromRealRows() { return kFromReal; }
+
+}  // namespace floe::aten
