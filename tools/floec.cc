@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -18,6 +19,7 @@
 #include "tools/cli/npy.h"
 #include "tools/cli/shape_flags.h"
 #include "tools/import_model.h"
+#include "tools/sample_golden.h"
 
 namespace {
 
@@ -38,6 +40,7 @@ struct Flags {
   std::string target = "portable";
   std::string precision = "fp32";
   std::string accuracy = "default";
+  std::string samples = "auto";
   double golden_rtol = 1e-5;
   double golden_atol = 1e-6;
   bool explain = false;
@@ -97,6 +100,28 @@ absl::StatusOr<floe::lower::Golden> ReadGolden(const std::string& path,
   return golden;
 }
 
+// Adds the example inputs of the file as a golden, if there are any and no other golden is given.
+// The note says what became of them.
+void AddSampleGolden(const Flags& flags, const floe::ir::Graph& graph,
+                     floe::lower::CompileOptions* options, std::string* note) {
+  // What a second of compiling allows, about, and what a file should not grow by unasked.
+  constexpr double kMaxWork = 3e8;
+  constexpr int64_t kMaxBytes = int64_t{16} << 20;
+  if (flags.samples == "never" || !flags.goldens.empty()) return;
+  auto inputs = floe::tools::ReadSampleInputs(flags.model);
+  if (!inputs.ok()) {
+    *note =
+        "the example inputs in the file are no golden: " + std::string(inputs.status().message());
+    return;
+  }
+  if (inputs->empty()) return;
+  const bool always = flags.samples == "always";
+  auto golden = floe::tools::MakeSampleGolden(
+      graph, *std::move(inputs), always ? std::numeric_limits<double>::infinity() : kMaxWork,
+      always ? std::numeric_limits<int64_t>::max() : kMaxBytes, note);
+  if (golden.has_value()) options->goldens.push_back(*std::move(golden));
+}
+
 absl::Status CheckModeFlags(const Flags& flags) {
   if (flags.precision != "fp32") {
     return absl::UnimplementedError(absl::StrFormat(
@@ -149,6 +174,9 @@ absl::Status CompileTo(const Flags& flags) {
     if (!golden.ok()) return golden.status();
     options.goldens.push_back(*std::move(golden));
   }
+  progress.Step("running the example inputs");
+  std::string golden_note;
+  AddSampleGolden(flags, **graph, &options, &golden_note);
   auto file = floe::cli::AtomicFile::Open(flags.output);
   if (!file.ok()) return file.status();
   struct Sink {
@@ -171,6 +199,7 @@ absl::Status CompileTo(const Flags& flags) {
   if (absl::Status s = (*file)->Commit(); !s.ok()) return s;
   progress.Step("");
   if (flags.explain) {
+    if (!golden_note.empty()) std::printf("golden  %s\n", golden_note.c_str());
     for (const std::string& line : report.passes.lines) std::printf("pass    %s\n", line.c_str());
     for (const std::string& line : report.kernels) std::printf("kernel  %s\n", line.c_str());
   }
@@ -235,6 +264,10 @@ int main(int argc, char** argv) {
   app.add_option("--bucket", flags.buckets, "Memory plans of a dimension: N=1,4,8");
   app.add_option("--golden", flags.goldens,
                  "Embed expected outputs: an .npz with in/NAME and out/NAME; may be repeated");
+  app.add_option("--samples", flags.samples,
+                 "The example inputs of a .pt2, with the op reference's outputs, as a golden: auto "
+                 "(if that is quick), always, never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_option("--golden-rtol", flags.golden_rtol, "Tolerance relative to max|golden|");
   app.add_option("--golden-atol", flags.golden_atol, "Absolute tolerance");
   app.add_option("--target", flags.target, "portable: one file for every CPU");

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
 #include "compiler/import/onnx/import.h"
 #include "compiler/import/torch_export/import.h"
@@ -53,29 +54,75 @@ absl::Status FillOptions(const InputFlags& flags, Options* options) {
   return absl::OkStatus();
 }
 
+absl::Status NoModel(const std::string& path, const std::string& found) {
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "%s is no traced model; it is %s. floec reads files of torch.export.save (.pt2), of "
+      "TorchScript's save() (.pt) and of ONNX (.onnx). From PyTorch, write one with "
+      "torch.export.save(torch.export.export(model.eval(), args), \"model.pt2\")",
+      path, found));
+}
+
+// Whether the bytes may be a protocol buffer of ONNX: they begin with a field of its ModelProto.
+bool MayBeOnnx(std::string_view bytes) {
+  const auto first = static_cast<uint8_t>(bytes[0]);
+  const uint8_t field = first >> 3, wire = first & 7;
+  const bool is_number = field == 1 || field == 5;  // ir_version, model_version
+  if (is_number) return wire == 0;
+  if ((first & 0x80) != 0) {
+    // metadata_props, functions, training_info and later ones: field numbers from 16 on.
+    return bytes.size() > 1 && wire == 2 && static_cast<uint8_t>(bytes[1]) <= 3;
+  }
+  return wire == 2 && ((field >= 2 && field <= 8) || field == 14);
+}
+
+// What a file that is no zip seems to be; null if it may be ONNX.
+const char* ContentOf(std::string_view bytes) {
+  const auto begins = [&](std::string_view magic) { return bytes.starts_with(magic); };
+  if (bytes.empty()) return "empty";
+  if (begins("FLOE"))
+    return "a program that floec has made already: run it with floe or floe-bench";
+  if (begins("PK")) return "a zip archive that is damaged or was cut off";
+  if (begins("\x80\x02") || begins("\x80\x03") || begins("\x80\x04") || begins("\x80\x05")) {
+    return "a Python pickle, as torch.save wrote before 1.6: weights or a pickled module";
+  }
+  if (begins("\x89HDF")) return "an HDF5 file (Keras weights?)";
+  if (begins("GGUF")) return "a GGUF file: weights without a graph";
+  if (begins("\x1f\x8b")) return "compressed by gzip: unpack it first";
+  if (begins("\x7f"
+             "ELF"))
+    return "a program or a library";
+  if (bytes.size() > 8 && bytes.substr(4, 4) == "TFL3") return "a TensorFlow Lite model";
+  if (bytes.size() > 9 && bytes[8] == '{' && bytes.substr(6, 2) == std::string_view("\0\0", 2)) {
+    return "a safetensors file: weights without a graph";
+  }
+  if (begins("version https://git-lfs"))
+    return "a pointer of Git LFS: fetch the file (git lfs pull)";
+  if (!MayBeOnnx(bytes)) return "of a format that Floe does not know";
+  return nullptr;
+}
+
 }  // namespace
 
 absl::StatusOr<ModelFormat> DetectFormat(const std::string& path) {
   auto file = torch_file::MapFile(path, kMaxBytes);
   if (!file.ok()) return file.status();
-  if (!torch_file::LooksLikeZip(file->bytes)) return ModelFormat::kOnnx;
+  if (!torch_file::LooksLikeZip(file->bytes)) {
+    if (const char* found = ContentOf(file->bytes); found != nullptr) {
+      return NoModel(path, found);
+    }
+    return ModelFormat::kOnnx;
+  }
   auto archive = torch_file::Archive::Open(*file);
   if (!archive.ok()) {
-    return absl::Status(archive.status().code(),
-                        absl::StrFormat("%s: %s", path, archive.status().message()));
+    return NoModel(path, absl::StrFormat("a zip archive that does not open (%s)",
+                                         archive.status().message()));
   }
   if (torch_export::LooksLikeTorchExport(**archive)) return ModelFormat::kTorchExport;
   if ((*archive)->Has("constants.pkl")) return ModelFormat::kTorchScript;
   if ((*archive)->Has("data.pkl")) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "%s holds weights or a pickled module (torch.save), but no graph; save the model with "
-        "torch.export.save(torch.export.export(model, args), path)",
-        path));
+    return NoModel(path, "weights or a pickled module of torch.save, without a graph");
   }
-  return absl::InvalidArgumentError(
-      absl::StrFormat("%s is a zip archive, but no model: it is neither torch.export's nor "
-                      "TorchScript's",
-                      path));
+  return NoModel(path, "a zip archive of something else");
 }
 
 absl::StatusOr<std::unique_ptr<ir::Graph>> ImportModel(const std::string& path,
@@ -100,7 +147,21 @@ absl::StatusOr<std::unique_ptr<ir::Graph>> ImportModel(const std::string& path,
   }
   onnx::ImportOptions options;
   if (absl::Status s = FillOptions(flags, &options); !s.ok()) return s;
-  return onnx::ImportOnnx(path, options);
+  auto graph = onnx::ImportOnnx(path, options);
+  if (absl::StrContains(graph.status().message(), "this is no ONNX model")) {
+    return NoModel(path, absl::StrFormat("perhaps a damaged ONNX model (%s)",
+                                         graph.status().message()));
+  }
+  return graph;
+}
+
+absl::StatusOr<std::vector<ir::Tensor>> ReadSampleInputs(const std::string& path) {
+  const auto format = DetectFormat(path);
+  if (!format.ok()) return format.status();
+  if (*format != ModelFormat::kTorchExport) return std::vector<ir::Tensor>();
+  auto file = torch_file::MapFile(path, kMaxBytes);
+  if (!file.ok()) return file.status();
+  return torch_export::SampleInputs(*std::move(file));
 }
 
 absl::StatusOr<ModelCheck> CheckModel(const std::string& path, const InputFlags& flags) {

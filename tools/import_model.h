@@ -32,6 +32,10 @@ absl::StatusOr<std::unique_ptr<ir::Graph>> ImportModel(const std::string& path,
                                                        const InputFlags& flags,
                                                        std::vector<std::string>* notes);
 
+// The example inputs that a .pt2 file holds, in the order of the graph's inputs; empty for other
+// formats and for files without any.
+absl::StatusOr<std::vector<ir::Tensor>> ReadSampleInputs(const std::string& path);
+
 // What `floec check` prints.
 struct ModelCheck {
   std::map<std::string, int64_t> ops;

@@ -114,6 +114,11 @@ absl::StatusOr<Case> ReadCase(Reader& in, const std::string& table) {
     CaseData data;
     FLOE_TRY(ReadTensors(in, data.inputs));
     FLOE_TRY(ReadTensors(in, data.outputs));
+    for (uint32_t n = in.Number<uint32_t>(); in.ok() && n > 0; --n) {
+      const auto input = in.Number<uint32_t>();
+      FLOE_TRY_ASSIGN(ir::Tensor t, ReadTensor(in));
+      data.written.emplace(input, std::move(t));
+    }
     c.sets.push_back(std::move(data));
   }
   if (!in.ok()) return absl::DataLossError(table + " is cut off");

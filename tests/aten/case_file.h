@@ -10,8 +10,9 @@
 // cases.zip has an entry for each table: u32 number of cases, then each case as
 //
 //   blob name, blob options (JSON), u32 forms x (blob "pt2", "core" or "pt", u32 entries x (blob,
-//   blob)), u32 data sets x (u32 inputs x tensor, u32 outputs x tensor) blob = u32 length, bytes;
-//   tensor = blob dtype, u32 rank, i64 dims, blob elements
+//   blob)), u32 data sets x (u32 inputs x tensor, u32 outputs x tensor, u32 inputs that the model
+//   writes x (u32 number of the input, tensor: what it holds then)); blob = u32 length, bytes;
+//   tensor = blob dtype, u32 rank, i64 dims, blob elements (complex ones as pairs of reals)
 //
 // all little-endian. The entries are those of the archive that PyTorch wrote, which was a zip of
 // stored entries; the bulky and the accidental (sample inputs, traces) stay in some cases only.
@@ -30,6 +31,7 @@ namespace floe::aten {
 
 struct CaseData {
   std::vector<ir::Tensor> inputs, outputs;
+  std::map<size_t, ir::Tensor> written;  // What inputs that the model writes hold afterwards.
 };
 
 struct Case {

@@ -4,8 +4,8 @@ A table calls op() for functions of tensors and net() for modules; make_cases.py
 numbers of a case come from generators that its name seeds, so that a case does not depend on its neighbours.
 """
 
-import inspect
 import os
+import sys
 import zlib
 
 import torch
@@ -22,6 +22,8 @@ DTYPES = {
     "i64": torch.int64,
     "u8": torch.uint8,
     "bool": torch.bool,
+    "c64": torch.complex64,
+    "c128": torch.complex128,
 }
 SPECIAL = (float("nan"), float("inf"), float("-inf"), -0.0, 0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-30, -3e4)
 
@@ -44,6 +46,8 @@ class T:
             for d in shape:
                 count *= d
             x = torch.randperm(count, generator=generator).reshape(shape).to(dtype)
+        elif dtype.is_complex:
+            x = torch.view_as_complex(torch.randn(*shape, 2, generator=generator, dtype=torch.float64)).to(dtype)
         elif dtype == torch.bool:
             x = torch.rand(shape, generator=generator) < 0.5
         elif not dtype.is_floating_point and self.kind is None:
@@ -94,15 +98,18 @@ _NAMES = set()
 
 def _add(name, make, inputs, options):
     # The table's file is the family: the first frame outside this file.
-    frame = next(f for f in inspect.stack() if f.filename != __file__)
-    family = os.path.splitext(os.path.basename(frame.filename))[0]
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    source = frame.f_code.co_filename
+    family = os.path.splitext(os.path.basename(source))[0]
     sets = options.pop("sets", None) or [list(inputs)]
     unique, n = name, 1
     while (family, unique) in _NAMES:
         n += 1
         unique = f"{name}-{n}"
     _NAMES.add((family, unique))
-    CASES.append(Case(family, unique, make, sets, options, frame.filename))
+    CASES.append(Case(family, unique, make, sets, options, source))
 
 
 def op(name, function, *inputs, **options):

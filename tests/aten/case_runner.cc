@@ -59,14 +59,39 @@ Tensor BindingOf(const ir::Tensor& t) {
   return b;
 }
 
-// A model that writes its inputs gives them as `written` further outputs, which eager's lack.
-std::string CompareAll(const std::vector<ir::Tensor>& got, const std::vector<ir::Tensor>& want,
-                       double tolerance, size_t written) {
-  if (got.size() != want.size() + written) {
-    return absl::StrFormat("%d outputs, expected %d", got.size(), want.size());
+// The numbers of the inputs that the program gives back as "NAME.mutated", its last outputs.
+std::vector<size_t> WrittenInputs(const ir::Graph& graph) {
+  std::vector<size_t> written;
+  for (const std::string& name : graph.output_names) {
+    if (!absl::EndsWith(name, ".mutated")) continue;
+    for (size_t i = 0; i < graph.inputs().size(); ++i) {
+      if (graph.inputs()[i]->name() + ".mutated" == name) written.push_back(i);
+    }
+  }
+  return written;
+}
+
+// A model that writes its inputs gives them as further outputs: they must hold what eager's
+// arguments hold then.
+std::string CompareAll(const std::vector<ir::Tensor>& got, const CaseData& data, double tolerance,
+                       const std::vector<size_t>& written) {
+  std::vector<const ir::Tensor*> want;
+  for (const ir::Tensor& t : data.outputs) want.push_back(&t);
+  for (const size_t i : written) {
+    const auto it = data.written.find(i);
+    want.push_back(it == data.written.end() ? &data.inputs[i] : &it->second);
+  }
+  if (got.size() != want.size()) {
+    return absl::StrFormat("%d outputs, expected %d and %d written inputs", got.size(),
+                           data.outputs.size(), written.size());
+  }
+  for (const auto& [input, value] : data.written) {
+    if (std::count(written.begin(), written.end(), input) == 0) {
+      return absl::StrFormat("the model writes input %d, and no output says so", input);
+    }
   }
   for (size_t i = 0; i < want.size(); ++i) {
-    const std::string difference = Difference(got[i], want[i], tolerance);
+    const std::string difference = Difference(got[i], *want[i], tolerance);
     if (!difference.empty()) return absl::StrFormat("output %d: %s", i, difference);
   }
   return "";
@@ -125,19 +150,21 @@ double ToleranceOf(const Case& c) {
   return tolerance;
 }
 
-CaseResult CheckEvaluator(const Case& c, const ir::Graph& graph, size_t written) {
+CaseResult CheckEvaluator(const Case& c, const ir::Graph& graph,
+                          const std::vector<size_t>& written) {
   std::vector<ir::Tensor> states;
   for (size_t k = 0; k < c.sets.size(); ++k) {
     if (!c.stateful) states.clear();
     const auto got = ir::Evaluate(graph, c.sets[k].inputs, &states);
     if (!got.ok()) return Judge("evaluator", got.status());
-    const std::string difference = CompareAll(*got, c.sets[k].outputs, ToleranceOf(c), written);
+    const std::string difference = CompareAll(*got, c.sets[k], ToleranceOf(c), written);
     if (!difference.empty()) return Wrong(absl::StrFormat("evaluator, set %d, %s", k, difference));
   }
   return {};
 }
 
-CaseResult CheckRuntime(const Case& c, std::unique_ptr<ir::Graph> graph, size_t written) {
+CaseResult CheckRuntime(const Case& c, std::unique_ptr<ir::Graph> graph,
+                        const std::vector<size_t>& written) {
   std::vector<uint8_t> bytes;
   const auto sink = [](void* self, const void* data, size_t n) {
     auto* to = static_cast<std::vector<uint8_t>*>(self);
@@ -158,7 +185,7 @@ CaseResult CheckRuntime(const Case& c, std::unique_ptr<ir::Graph> graph, size_t 
     if (!c.stateful) session->ResetStates();
     const auto got = RunOnce(*model, *session, c.sets[k]);
     if (!got.ok()) return Wrong("run: " + OneLine(got.status().message()));
-    const std::string difference = CompareAll(*got, c.sets[k].outputs, ToleranceOf(c), written);
+    const std::string difference = CompareAll(*got, c.sets[k], ToleranceOf(c), written);
     if (!difference.empty()) return Wrong(absl::StrFormat("runtime, set %d, %s", k, difference));
   }
   return {};
@@ -173,9 +200,7 @@ CaseResult RunCase(const Case& c, const std::string& form) {
   if (absl::Status s = ir::Verify(**graph); !s.ok()) {
     return Wrong("verifier: " + OneLine(s.message()));
   }
-  const auto written = static_cast<size_t>(
-      std::count_if((*graph)->output_names.begin(), (*graph)->output_names.end(),
-                    [](const std::string& name) { return absl::EndsWith(name, ".mutated"); }));
+  const std::vector<size_t> written = WrittenInputs(**graph);
   const CaseResult evaluated = CheckEvaluator(c, **graph, written);
   if (evaluated.verdict != Verdict::kPass) return evaluated;
   return CheckRuntime(c, *std::move(graph), written);

@@ -3,10 +3,11 @@
 
     python3 tests/aten/make_cases.py [--only REGEX] [--cache FOLDER] [--census FILE] [-o FILE]
 
-Every row of tests/aten/tables becomes a module that is run in eager mode, exported with torch.export (pt2; layers also
-decomposed into core ATen: core) and traced with torch.jit.trace (pt). A form that PyTorch itself cannot make is left out and named on the screen. The archives'
-entries go, solid, into one zip with an entry for each table; tests/aten/case_file.h describes the
-framing. Stack traces and sample inputs stay in some cases only. Needs torch 2.13 (2 minutes on one core).
+Every row of tests/aten/tables becomes a module that is run in eager mode, exported with torch.export (pt2; decomposed
+into core ATen, too: core) and traced with torch.jit.trace (pt). A form that PyTorch itself cannot make is left out and
+named on the screen, as is a core form that is the same as the pt2 form. The archives' entries go, solid, into one zip
+with an entry for each table; tests/aten/case_file.h describes the framing. Stack traces and sample inputs stay in some
+cases only. Needs torch 2.13 (10 minutes on one core).
 """
 
 import argparse
@@ -159,13 +160,14 @@ def make(case):
     result["sets"] = []
     with torch.no_grad():
         for inputs in sets:
-            outputs = tensors(module(*clone(inputs)))
-            result["sets"].append([[pack_tensor(x) for x in tensors(inputs)], [pack_tensor(y) for y in outputs]])
+            given = clone(inputs)
+            outputs = tensors(module(*given))
+            before, after = ([pack_tensor(x) for x in tensors(xs)] for xs in (inputs, given))
+            written = [struct.pack("<I", i) + b for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+            result["sets"].append([before, [pack_tensor(y) for y in outputs], written])
     for form, function in (("pt2", export_pt2), ("core", export_core), ("pt", trace_pt)):
         if ("pt2" if form == "core" else form) not in options.get("forms", ("pt2", "pt")):
             continue
-        if form == "core" and case.family not in ("layers", "recurrent", "losses"):
-            continue  # core ATen has most of the others as they are
         forget_classes()
         census = collections.Counter()
         try:
@@ -173,9 +175,21 @@ def make(case):
                 result["forms"][form] = function(case.module(), sets[0], options, census)
             result["names"] = options.get("names", [])
             result["census"][form] = census
+            if form == "core" and same_graph(result["forms"].get("pt2"), result["forms"]["core"]):
+                del result["forms"]["core"]
         except Exception as e:
             result["errors"][form] = f"{type(e).__name__}: {str(e).strip().splitlines()[0] if str(e).strip() else ''}"
     return result
+
+
+def same_graph(a, b):
+    """Whether two .pt2 have the same nodes."""
+
+    def nodes(entries):
+        models = [json.loads(d) for n, d in entries or () if n.endswith("/models/model.json")]
+        return [[(n["target"], n["inputs"]) for n in m["graph_module"]["graph"]["nodes"]] for m in models]
+
+    return nodes(a) == nodes(b)
 
 
 def blob(data):
@@ -185,7 +199,8 @@ def blob(data):
 
 def pack_tensor(x):
     """dtype, rank, dims, bytes."""
-    x = x.detach().contiguous()
+    x = x.detach().resolve_conj().contiguous()
+    x = torch.view_as_real(x) if x.is_complex() else x
     raw = x.reshape(-1).view(torch.uint8).numpy().tobytes() if x.numel() else b""
     return blob(NAMES[x.dtype].encode()) + struct.pack(f"<I{x.dim()}q", x.dim(), *x.shape) + blob(raw)
 
@@ -200,8 +215,8 @@ def pack_case(case, result):
         out += [blob(form.encode()), struct.pack("<I", len(entries))]
         out += [part for name, data in entries for part in (blob(name.encode()), blob(data))]
     out.append(struct.pack("<I", len(result["sets"])))
-    for inputs, outputs in result["sets"]:
-        for group in (inputs, outputs):
+    for groups in result["sets"]:
+        for group in groups:
             out += [struct.pack("<I", len(group)), *group]
     return b"".join(out)
 

@@ -92,6 +92,40 @@ class ProgramsTest(unittest.TestCase):
             self.assertEqual(code, INVALID)
             self.assertIn("kHeaderMagic", err)
 
+    def test_what_is_no_model_is_named(self):
+        contents = {
+            "empty": b"",
+            "does not know": b"this is no model\n",
+            "pickle": b"\x80\x02}q\x00.",
+            "HDF5": b"\x89HDF\r\n\x1a\n",
+            "zip": b"PK\x03\x04and no more",
+            "safetensors": b"\x40\0\0\0\0\0\0\0{\"w\": {}}",
+            "already": b"FLOE" + bytes(60),
+            "damaged ONNX": b"\x08\x07\x3a\x7f",
+        }
+        for found, content in contents.items():
+            with open(self.path("model.bin"), "wb") as f:
+                f.write(content)
+            code, _, err = run(FLOEC, self.path("model.bin"), "-o", self.path("x.floe"))
+            self.assertEqual(code, INVALID, found)
+            for word in (found, ".pt2", ".pt)", ".onnx", "torch.export.save"):
+                self.assertIn(word, err)
+
+    def test_example_inputs_become_a_golden(self):
+        model = os.path.join(ROOT, "tests", "torch_export", "fixtures", "torch2.13", "conv.pt2")
+        out = self.path("sampled.floe")
+        code, explained, err = run(FLOEC, model, "-o", out, "--explain")
+        self.assertEqual(code, OK, err)
+        self.assertIn("golden  the example inputs in the file", explained)
+        if BENCH:
+            code, printed, err = run(BENCH, out, "--check")
+            self.assertEqual(code, OK, printed + err)
+        code, explained, err = run(FLOEC, model, "-o", out, "--explain", "--samples", "never")
+        self.assertEqual(code, OK, err)
+        self.assertNotIn("golden  ", explained)
+        if BENCH:
+            self.assertNotEqual(run(BENCH, out, "--check")[0], OK)
+
     def test_unwritable_outputs_leave_nothing(self):
         code, _, err = run(FLOEC, LENET, "-o", "/nonexistent/x.floe", "--dim", "N=1")
         self.assertNotEqual(code, OK)

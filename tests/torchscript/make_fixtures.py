@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the fixtures of the TorchScript front end: tests/torchscript/fixtures/NAME.pt and NAME.npz.
 
-    python3 tests/torchscript/make_fixtures.py
+    python3 tests/torchscript/make_fixtures.py [-o FOLDER] [NAME...]
 
 Each module is scripted, traced or frozen, saved, and run in eager mode on one or more sets of inputs; the .npz has the
-arrays K/in/NAME and K/out/I of set K (a set of a stateful module follows the one before). Needs torch 2.x or 1.13.
+arrays K/in/NAME and K/out/I of set K (a set of a stateful module follows the one before). Needs torch 2.x or 1.13;
+fixtures/torch1.13 holds what 1.13.1 wrote: -o tests/torchscript/fixtures/torch1.13 and the names that are there.
 Source ranges are dropped from the archives, except in `ranges`, where the paths are made relative.
 """
 
@@ -450,10 +451,13 @@ def save(name, module, how, inputs):
 
 
 def main():
+    global FOLDER
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    os.makedirs(FOLDER, exist_ok=True)
     only = sys.argv[1:]
+    if only[:1] == ["-o"]:
+        FOLDER, only = only[1], only[2:]
+    os.makedirs(FOLDER, exist_ok=True)
     for name, module, how, inputs in modules():
         if not only or name in only:
             save(name, module, how, inputs)

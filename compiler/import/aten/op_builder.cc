@@ -362,6 +362,15 @@ std::vector<IValue> OpBuilder::CallMany(const std::string& full_name,
   return results;
 }
 
+std::vector<IValue> OpBuilder::CallPlain(std::vector<IValue> arguments) {
+  std::vector<IValue> results;
+  if (!ok()) return results;
+  CallSite site = site_;
+  if (emitted_++ > 0) site.name += "/" + schema_.name.substr(schema_.name.find("::") + 2);
+  Fail(context_.Call(schema_.FullName(), {std::move(arguments), {}}, site, &results));
+  return results;
+}
+
 ir::Value* OpBuilder::Call(const std::string& full_name, std::vector<IValue> positional) {
   return AsTensor(CallMany(full_name, std::move(positional))[0]);
 }

@@ -121,6 +121,9 @@ class OpBuilder : public import::Emitter {
   // None}). Returns its first result; a placeholder after an error.
   ir::Value* Call(const std::string& full_name, std::vector<IValue> positional);
   std::vector<IValue> CallMany(const std::string& full_name, std::vector<IValue> positional);
+  // This op itself, with one value for each argument of its schema: what rows for other forms of
+  // tensors make of plain ones.
+  std::vector<IValue> CallPlain(std::vector<IValue> arguments);
   IValue Wrap(ir::Value* value) { return context_.NewTensor(value); }
   // In-place write of an argument: for ops with several written ones, or other than the first.
   void WriteArg(std::string_view name, ir::Value* value);

@@ -298,7 +298,8 @@ void Create(OpBuilder& b) {
     }
     arguments.push_back(std::move(v));
   }
-  if (b.ok()) Give(b, {b.Call(b.schema().FullName(), std::move(arguments)), nullptr});
+  const std::vector<IValue> made = b.CallPlain(std::move(arguments));
+  if (b.ok() && !made.empty()) Give(b, {b.AsTensor(made[0]), nullptr});
 }
 
 // --- by components -------------------------------------------------------------------------------
@@ -360,13 +361,12 @@ IValue JoinResults(OpBuilder& b, const IValue& re, const IValue& im) {
 // 2: copies what does not lie in order.
 void Componentwise(OpBuilder& b) {
   const bool mix = b.row().param == 1;
-  const std::string name = b.schema().FullName();
   std::vector<IValue> given;
   for (const Argument& a : b.schema().arguments) given.push_back(b.Arg(a.name));
   if (!AnyComplex(given)) return b.Unsupported("a complex result of real numbers");
   if (b.row().param == 2) b.is_copy = !given[0].variable()->contiguous;
-  const std::vector<IValue> re = b.CallMany(name, PartArguments(b, 0, mix));
-  const std::vector<IValue> im = b.CallMany(name, PartArguments(b, 1, mix));
+  const std::vector<IValue> re = b.CallPlain(PartArguments(b, 0, mix));
+  const std::vector<IValue> im = b.CallPlain(PartArguments(b, 1, mix));
   for (size_t i = 0; b.ok() && i < re.size() && i < im.size(); ++i) {
     b.Return(JoinResults(b, re[i], im[i]));
   }
@@ -402,7 +402,6 @@ void Bilinear(OpBuilder& b) {
     if (args.back().is_tensor()) tensors.push_back(args.size() - 1);
   }
   if (tensors.size() != 2) return b.Unsupported("this product of complex numbers");
-  const std::string name = b.schema().FullName();
   const char* left = b.schema().arguments[tensors[0]].name.c_str();
   const char* right = b.schema().arguments[tensors[1]].name.c_str();
   const DType t = PartType(b, {left, right});
@@ -412,7 +411,8 @@ void Bilinear(OpBuilder& b) {
     std::vector<IValue> call = args;
     call[tensors[0]] = b.Wrap(p);
     call[tensors[1]] = b.Wrap(q);
-    return b.Call(name, std::move(call));
+    const std::vector<IValue> result = b.CallPlain(std::move(call));
+    return result.empty() ? p : b.AsTensor(result[0]);
   };
   const bool conjugated = b.row().param != 0;
   Complex z{product(x.re, y.re), nullptr};
@@ -471,6 +471,9 @@ constexpr Row kRows[] = {
     {"aten::ones", Create},
     {"aten::full", Create},
     {"aten::empty", Create},
+    {"aten::scalar_tensor", Create},
+    {"aten::full_like", Create},
+    {"aten::new_full", Create},
     {"aten::zeros_like", Create},
     {"aten::ones_like", Create},
     {"aten::empty_like", Create},

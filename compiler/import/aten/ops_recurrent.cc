@@ -422,8 +422,8 @@ void Stepwise(OpBuilder& b) {
     }
     arguments.push_back(form == Form::kPacked ? b.Wrap(b.AsTensor(v)) : v);
   }
-  Value* y = b.Call(b.schema().FullName(), std::move(arguments));
-  if (b.ok()) b.Return(b.context().NewTensor(y, Form::kPacked));
+  const std::vector<IValue> y = b.CallPlain(std::move(arguments));
+  if (b.ok() && !y.empty()) b.Return(b.context().NewTensor(b.AsTensor(y[0]), Form::kPacked));
 }
 
 void SamePacked(OpBuilder& b) { b.Return(b.Arg(b.schema().arguments[0].name)); }

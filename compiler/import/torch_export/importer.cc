@@ -96,11 +96,6 @@ absl::Status Importer::Run() {
   FLOE_TRY(WriteOutputs(scope));
   FLOE_TRY(WriteStates(scope));
   graph_->EraseUnusedConstants();
-  if (file_.has_sample_inputs()) {
-    notes_.push_back(
-        "the example inputs in the file have no expected outputs, so they are no goldens; to embed "
-        "some, use --golden");
-  }
   ir::SyncSymbols(*graph_);
   return absl::OkStatus();
 }

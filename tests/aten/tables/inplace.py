@@ -246,6 +246,29 @@ class Blocks(nn.Module):
         return self.relu(y)
 
 
+def _out(x, y):
+    z = torch.empty_like(x)
+    torch.add(x, y, alpha=2, out=z)
+    torch.mul(z, y, out=z)
+    return z + 1
+
+
+def _out_cast(x):
+    z = torch.zeros(3, 4, dtype=torch.float64)
+    torch.exp(x, out=z[:2])
+    return z
+
+
+op("out", _out, T(3, 4), T(3, 4))
+op("out.view_and_type", _out_cast, T(2, 4))
+op("out.resized", lambda x: torch.pow(x, 2, out=x.new_empty(0)) * 3, T(3, 4))
+op("out.sum", lambda x: torch.sum(x, 1, out=x.new_zeros(3)) + 1, T(3, 4))
+op("resize_", lambda x: (x + 1).resize_(2, 3), T(3, 4))
+op("input.relu_", lambda x: x.relu_() + 1, T(3, 4))
+op("input.view", lambda x, y: x[1].add_(y), T(3, 4), T(4))
+op("input.two", lambda x, y: (x.mul_(2), y.copy_(x))[0] * 3, T(3, 4), T(3, 4))
+op("input.unread", lambda x, y: x.t().zero_() + y, T(3, 4), T(4, 3))
+
 net("state.counter", Counter, sets=[[T(3, 4)], [T(3, 4)], [T(3, 4)]], stateful=True, forms=("pt2", "pt"))
 net("state.cache", Cache, sets=[[T(2, 4), torch.tensor([k, k + 1])] for k in (0, 2, 4)], stateful=True)
 net("state.shift", CacheSlice, sets=[[T(1, 4)] for _ in range(3)], stateful=True)

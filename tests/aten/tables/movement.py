@@ -154,6 +154,8 @@ op("block_diag", lambda x, y: torch.block_diag(x, y), T(2, 3), T(1, 2))
 op("meshgrid.ij", lambda x, y: torch.meshgrid(x, y, indexing="ij"), T(3), T(4))
 op("meshgrid.xy", lambda x, y: torch.meshgrid(x, y, indexing="xy"), T(3), T(4))
 op("cartesian_prod", lambda x, y: torch.cartesian_prod(x, y), T(3), T(4))
+op("combinations.three", lambda x: torch.combinations(x, 3), T(6), forms=("pt",))
+op("combinations.repeated", lambda x: torch.combinations(x, with_replacement=True), T(4, dt="i64"), forms=("pt",))
 op("combinations", lambda x: torch.combinations(x), T(4))
 op("vander", lambda x: torch.vander(x, 3), T(4))
 op(

@@ -92,6 +92,14 @@ op("round.half_to_even", torch.round, T(12, dt="f32", kind="perm", then=lambda x
 op("logit.eps", lambda x: torch.logit(x, 0.1), T(3, 5, lo=0, hi=1))
 op("nan_to_num.values", lambda x: torch.nan_to_num(x, nan=1.5, posinf=7.0, neginf=-8.0), T(3, 6, kind="special"))
 op("nan_to_num.f16", lambda x: torch.nan_to_num(x), T(3, 6, kind="special", dt="f16"))
+for n in (0, 2, 3):
+    op(f"polygamma.{n}", lambda x, n=n: torch.polygamma(n, x), T(3, 4, lo=0.5, hi=5))
+op("polygamma.negative", lambda x: torch.polygamma(1, x), T(3, 4, kind="uniform", lo=-4.9, hi=-0.2))
+for name in ("i0e", "i1", "i1e", "erfcx", "log_ndtr", "spherical_bessel_j0"):
+    function = getattr(torch.special, name)
+    op(f"special.{name}.wide", function, T(40, kind="uniform", lo=-30 if name != "erfcx" else -4, hi=30))
+    op(f"special.{name}.f64", function, T(40, dt="f64", kind="uniform", lo=-4, hi=30))
+op("view_dtype.u8", lambda x: x.view(torch.uint8) // 2, T(3, 4, dt="i8"))
 op("polygamma", lambda x: torch.polygamma(1, x), T(3, 4, lo=0.5, hi=5))
 op("mvlgamma", lambda x: torch.mvlgamma(x, 2), T(3, 4, lo=1.5, hi=5))
 op("special.expit", torch.special.expit, T(3, 4))
