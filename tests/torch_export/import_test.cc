@@ -294,7 +294,7 @@ TEST(ImportTorchExport, RefusesBrokenGraphs) {
       {with([](ModelJson& m) { m.weights.erase("w"); }), "the file has no data for 'w'"},
       {with([](ModelJson& m) { m.weights["w"]["use_pickle"] = true; }), "unwrap_tensor_subclass"},
       {with([](ModelJson& m) { m.weights["w"]["tensor_meta"]["layout"] = 1; }), "is sparse"},
-      {with([](ModelJson& m) { m.weights["w"]["tensor_meta"]["dtype"] = 10; }), "complex64"},
+      {with([](ModelJson& m) { m.weights["w"]["tensor_meta"]["dtype"] = 29; }), "float8_e4m3fn"},
       {with([](ModelJson& m) {
          m.weights["w"]["tensor_meta"]["sizes"][0] = {{"as_expr", {{"expr_str", "s0"}}}};
        }),

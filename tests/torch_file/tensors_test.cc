@@ -86,6 +86,19 @@ TEST(MakeTensor, KeepsAlignedTensorsInPlaceAndCopiesOthers) {
   EXPECT_EQ(0, std::memcmp(tensor->data(), odd.bytes.data(), 16));
 }
 
+TEST(MakeTensor, GivesComplexNumbersAsPairs) {
+  const Blob blob = Numbers<float>(24);
+  auto plain = MakeTensor(blob, {ScalarType::kFloat, {2, 3, 2}, {2, 8, 1}, 4}, "w");
+  auto pairs = MakeTensor(blob, {ScalarType::kComplexFloat, {2, 3}, {1, 4}, 2}, "w");
+  ASSERT_TRUE(plain.ok());
+  ASSERT_TRUE(pairs.ok()) << pairs.status();
+  EXPECT_EQ(pairs->dtype(), DType::kF32);
+  EXPECT_EQ(pairs->dims(), (std::vector<int64_t>{2, 3, 2}));
+  EXPECT_EQ(0, std::memcmp(pairs->data(), plain->data(), 48));
+  const auto cut = MakeTensor(blob, {ScalarType::kComplexDouble, {7}, {1}, 0}, "w");
+  EXPECT_THAT(std::string(cut.status().message()), HasSubstr("needs 14 elements"));
+}
+
 TEST(MakeTensor, MakesBoolsZeroOrOne) {
   auto tensor = MakeTensor(BlobOf(std::string("\x00\x01\x02\xff", 4)),
                            {ScalarType::kBool, {2, 2}, {1, 2}, 0}, "b");
@@ -111,7 +124,7 @@ TEST(MakeTensor, RefusesWhatDoesNotFit) {
       {{ScalarType::kFloat, {1 << 26, 4}, {0, 1}, 0}, "expands 480 bytes"},
       {{ScalarType::kFloat, {1, 1, 1, 1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 1, 1}, 0},
        "rank 9; ranks go up to 8"},
-      {{ScalarType::kComplexFloat, {1}, {1}, 0}, "torch.complex64 are not supported"},
+      {{ScalarType::kQUInt4x2, {1}, {1}, 0}, "torch.quint4x2 are not supported"},
       {{ScalarType::kFloat8E4M3FN, {1}, {1}, 0}, "torch.float8_e4m3fn are not supported"},
       {{static_cast<ScalarType>(99), {1}, {1}, 0}, "number 99"},
   };

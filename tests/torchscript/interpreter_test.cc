@@ -189,7 +189,8 @@ const Example kExamples[] = {
      "    xs = [torch.select(x, 0, 0), torch.select(x, 0, 1)]\n"
      "    _0 = torch.add_(xs[1], 10)\n"
      "    return (x, xs[1])\n",
-     {1, 2, 3, 14, 15, 16, 14, 15, 16}},
+     // The input that it writes comes last.
+     {1, 2, 3, 14, 15, 16, 14, 15, 16, 1, 2, 3, 14, 15, 16}},
     {"tolist",
      "    a = annotate(List[List[float]], x.tolist())\n"
      "    return (torch.mul((a[1])[2], 2), torch.len(a))\n",
@@ -435,7 +436,7 @@ struct Refused {
 TEST(Interpreter, SaysWhatIsWrongAndWhere) {
   using Code = absl::StatusCode;
   const Refused examples[] = {
-      {"    return torch.fft_fft(x)\n", Code::kUnimplemented, "aten::fft_fft"},
+      {"    return torch.fft_hfft2(x)\n", Code::kUnimplemented, "aten::fft_hfft2"},
       {"    return ops.custom.thing(x)\n", Code::kUnimplemented, "custom::thing"},
       {"    return y\n", Code::kInvalidArgument, "code/__torch__.py:10: 'y' has no value"},
       {"    return (self).missing(x, )\n", Code::kInvalidArgument, "no method 'missing'"},
@@ -480,22 +481,22 @@ TEST(Interpreter, SaysWhatIsWrongAndWhere) {
 }
 
 TEST(Interpreter, ListsEverythingUnsupportedAtOnce) {
-  const auto graph = Import(floe::testing::ScriptClass("    a = torch.fft_fft(x)\n"
+  const auto graph = Import(floe::testing::ScriptClass("    a = torch.fft_hfft2(x)\n"
                                                        "    b = torch.relu(a)\n"
                                                        "    if bool(torch.sum(b)):\n"
-                                                       "      c = torch.fft_ifft(b)\n"
+                                                       "      c = torch.fft_ihfft2(b)\n"
                                                        "    else:\n"
                                                        "      c = ops.custom.thing(b)\n"
                                                        "    for i in range(int(torch.sum(c))):\n"
-                                                       "      d = torch.fft_fft(c)\n"
+                                                       "      d = torch.fft_hfft2(c)\n"
                                                        "    return c\n"),
                             OptionsFor(DType::kF32));
   ASSERT_FALSE(graph.ok());
   const std::string text(graph.status().message());
-  EXPECT_THAT(text, HasSubstr("aten::fft_fft"));
+  EXPECT_THAT(text, HasSubstr("aten::fft_hfft2"));
   EXPECT_THAT(text, HasSubstr("code/__torch__.py:10"));
   EXPECT_THAT(text, HasSubstr("code/__torch__.py:17"));
-  EXPECT_THAT(text, HasSubstr("aten::fft_ifft"));
+  EXPECT_THAT(text, HasSubstr("aten::fft_ihfft2"));
   EXPECT_THAT(text, HasSubstr("custom::thing"));
 }
 

@@ -155,12 +155,27 @@ absl::StatusOr<ir::Shape> Context::ShapeOf(const VariablePtr& variable) {
     case Form::kPacked:
       return absl::UnimplementedError("the size of a packed sequence, which depends on data");
     case Form::kPackedSizes: {
+      // One for each step that any sequence has: as many as were padded, which is checked.
+      FLOE_TRY_ASSIGN(ir::Value * lengths, Read(variable));
       FLOE_TRY_ASSIGN(const ir::Value* data, Read(variable->packed));
       shape = {data->shape()[0]};
+      std::vector<IValue> result;
+      const CallSite site{"packed/steps", {}};
+      FLOE_TRY(Call("aten::max", {{NewTensor(lengths)}, {}}, site, &result));
+      FLOE_TRY(Call("aten::eq.Scalar", {{result.at(0), IValue::Int(shape[0])}, {}}, site, &result));
+      FLOE_TRY(Check(result.at(0),
+                     "no sequence is as long as the padded input: cut the input to the longest one",
+                     site));
       break;
     }
   }
   return shape;
+}
+
+absl::Status Context::CheckOutput(const VariablePtr& variable) {
+  if (variable->form == Form::kPlain || variable->form == Form::kComplex) return absl::OkStatus();
+  return absl::UnimplementedError(
+      "the model returns a packed sequence; return what pad_packed_sequence makes of it");
 }
 
 absl::Status Context::Write(const VariablePtr& variable, ir::Value* value) {
@@ -236,12 +251,14 @@ absl::Status Context::Call(const std::string& full_name, const CallArguments& ar
     const std::string name = WithoutOut(full_name);
     schema = name.empty() ? nullptr : FindSchema(name);
     CallArguments functional = arguments;
-    const std::vector<IValue> outs = TakeOuts(&functional, schema);
-    if (schema == nullptr && !name.empty()) {
+    std::vector<IValue> outs = TakeOuts(&functional, nullptr);
+    if (!name.empty() && !outs.empty() &&
+        (schema == nullptr || !BindArguments(*schema, functional).ok())) {
       // add.out is that of add.Tensor: the arguments say which overload it is.
       const auto resolved = ResolveOverload(name.substr(0, name.find('.')), functional);
-      if (resolved.ok()) schema = *resolved;
+      schema = resolved.ok() ? *resolved : nullptr;
     }
+    if (schema != nullptr && outs.empty()) outs = TakeOuts(&functional, schema);
     if (schema != nullptr && !outs.empty()) {
       return CallOut(*schema, functional, outs, site, results);
     }

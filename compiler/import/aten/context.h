@@ -51,8 +51,11 @@ class Context {
   // The value that the tensor holds now, in the current graph; emits views that are out of date.
   absl::StatusOr<ir::Value*> Read(const VariablePtr& variable);
   // The shape that PyTorch gives the tensor: that of its value unless its form differs.
-  // kUnimplemented if the form has no shape that is known.
+  // kUnimplemented if the form has no shape that is known. Of the sizes of a packed sequence, it
+  // emits the check that the padded input was as long as the longest sequence.
   absl::StatusOr<ir::Shape> ShapeOf(const VariablePtr& variable);
+  // kUnimplemented for what is no tensor outside of the program: packed sequences.
+  static absl::Status CheckOutput(const VariablePtr& variable);
   // In-place write of a value of equal dtype and shape. kUnimplemented: the view can't be written
   // through.
   absl::Status Write(const VariablePtr& variable, ir::Value* value);

@@ -347,6 +347,11 @@ void Pack(OpBuilder& b) {
   if (b.ok() && (x->rank() < 2 || lengths->rank() != 1)) b.Invalid("a batch of sequences expected");
   if (!b.ok()) return;
   if (b.Bool("batch_first")) x = SwapAxes(b, x, 0, 1);
+  if (const auto known = b.IntsOf(lengths); known && !known->empty()) {
+    const int64_t longest = *std::max_element(known->begin(), known->end());
+    if (longest < 1 || longest > b.Max(b.Dim(x, 0))) return b.Invalid("lengths beyond the steps");
+    x = b.SliceAxis(x, 0, 0, longest);
+  }
   const VariablePtr data = b.context().NewVariable(x, Form::kPacked);
   const VariablePtr sizes = b.context().NewVariable(lengths, Form::kPackedSizes);
   sizes->packed = data;
@@ -364,15 +369,14 @@ Value* StepsWithin(OpBuilder& b, const Value* x, Value* lengths) {
   return b.Reshape(within, std::move(shape));
 }
 
-// The steps up to the greatest length, or total_length of them. If the lengths are data, the
-// greatest must be the number of steps that were packed: sizes don't depend on data.
+// The steps that were packed, which must be those of the longest sequence since sizes don't depend
+// on data; or total_length of them.
 void PadPacked(OpBuilder& b) {
   Value* x = b.Tensor("data");
   Value* lengths = b.Tensor("batch_sizes");
   const int64_t total = b.Int("total_length");
   if (!b.ok()) return;
   x = b.Where(StepsWithin(b, x, lengths), x, b.NumberAs(b.Scalar("padding_value"), x->dtype()));
-  const auto known = b.IntsOf(lengths);
   if (total > 0) {
     const int64_t have = b.StaticDim(x, 0);
     if (!b.ok()) return;
@@ -383,18 +387,8 @@ void PadPacked(OpBuilder& b) {
       Value* fill = b.NumberAs(b.Scalar("padding_value"), x->dtype());
       x = b.Concat({x, b.Expand(fill, std::move(shape))}, 0);
     }
-  } else if (known && !known->empty()) {
-    const int64_t longest = *std::max_element(known->begin(), known->end());
-    if (longest < 1 || longest > b.Max(b.Dim(x, 0))) return b.Invalid("lengths beyond the steps");
-    x = b.SliceAxis(x, 0, 0, longest);
   } else {
-    Value* longest = b.Reduce(ReduceKind::kMax, lengths, {0}, false);
-    Value* full = b.Binary(OpId::kEqual, longest, b.DimValue(b.Dim(x, 0)));
-    if (!b.ok()) return;
-    b.Fail(b.context().Check(
-        b.Wrap(full),
-        "no sequence is as long as the padded input: give pad_packed_sequence a total_length",
-        b.site()));
+    b.Fail(b.context().ShapeOf(b.Arg("batch_sizes").variable()).status());
   }
   if (!b.ok()) return;
   b.Return(b.Bool("batch_first") ? SwapAxes(b, x, 0, 1) : x);

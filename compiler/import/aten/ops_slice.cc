@@ -451,6 +451,12 @@ Value* WriteStrided(OpBuilder& b, Value* base, Value* view) {
   return b.Reshape(written, base->shape());
 }
 
+void StridedScatter(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  Value* src = b.Cast(b.Tensor("src"), x->dtype());
+  b.Return(WriteStrided(b, x, src));
+}
+
 constexpr Row kRows[] = {
     {"aten::slice.Tensor", Slice, OpId::kIdentity, 0, true, WriteSlice},
     {"aten::slice_copy", Slice},
@@ -484,6 +490,7 @@ constexpr Row kRows[] = {
     {"aten::unfold_copy", Unfold},
     {"aten::as_strided", AsStrided, OpId::kIdentity, 0, true, WriteStrided},
     {"aten::as_strided_copy", AsStrided},
+    {"aten::as_strided_scatter", StridedScatter},
 };
 
 }  // namespace

@@ -251,7 +251,7 @@ absl::Status Importer::AddUserOutput(const Argument& arg, const std::string& nam
     for (size_t i = 0; i < value.items().size(); ++i) {
       const IValue& item = value.items()[i];
       if (!item.is_tensor()) continue;
-      FLOE_TRY(context_.ShapeOf(item.variable()).status());
+      FLOE_TRY(context_.CheckOutput(item.variable()));
       FLOE_TRY_ASSIGN(ir::Value * tensor, context_.Read(item.variable()));
       graph_->AddOutput(tensor, absl::StrFormat("%s.%d", name, i));
     }
@@ -259,7 +259,7 @@ absl::Status Importer::AddUserOutput(const Argument& arg, const std::string& nam
   }
   ir::Value* result = nullptr;
   if (value.variable() != nullptr) {
-    FLOE_TRY(context_.ShapeOf(value.variable()).status());  // Packed sequences have none.
+    FLOE_TRY(context_.CheckOutput(value.variable()));
     FLOE_TRY_ASSIGN(result, context_.Read(value.variable()));
   } else if (value.kind() == aten::Kind::kInt) {
     FLOE_TRY_ASSIGN(result, ir::AddDim(*graph_, value.dim(), name, {name, ""}));

@@ -327,7 +327,7 @@ absl::Status AddOutput(aten::Context& context, const IValue& v, const std::strin
   if (depth > kMaxDepth) return absl::UnimplementedError("the output is nested too deep");
   ir::Graph& graph = context.graph();
   if (v.variable() != nullptr) {
-    FLOE_TRY(context.ShapeOf(v.variable()).status());  // Packed sequences have none.
+    FLOE_TRY(context.CheckOutput(v.variable()));
     FLOE_TRY_ASSIGN(ir::Value * value, context.Read(v.variable()));
     graph.AddOutput(value, name);
     return absl::OkStatus();

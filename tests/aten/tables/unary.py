@@ -94,7 +94,8 @@ op("nan_to_num.values", lambda x: torch.nan_to_num(x, nan=1.5, posinf=7.0, negin
 op("nan_to_num.f16", lambda x: torch.nan_to_num(x), T(3, 6, kind="special", dt="f16"))
 for n in (0, 2, 3):
     op(f"polygamma.{n}", lambda x, n=n: torch.polygamma(n, x), T(3, 4, lo=0.5, hi=5))
-op("polygamma.negative", lambda x: torch.polygamma(1, x), T(3, 4, kind="uniform", lo=-4.9, hi=-0.2))
+# Eager itself is that far off near the poles.
+op("polygamma.negative", lambda x: torch.polygamma(1, x), T(3, 4, kind="uniform", lo=-4.9, hi=-0.2), tol=1e-4)
 for name in ("i0e", "i1", "i1e", "erfcx", "log_ndtr", "spherical_bessel_j0"):
     function = getattr(torch.special, name)
     op(f"special.{name}.wide", function, T(40, kind="uniform", lo=-30 if name != "erfcx" else -4, hi=30))
