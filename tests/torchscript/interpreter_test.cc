@@ -191,6 +191,10 @@ const Example kExamples[] = {
      "    return (x, xs[1])\n",
      // The input that it writes comes last.
      {1, 2, 3, 14, 15, 16, 14, 15, 16, 1, 2, 3, 14, 15, 16}},
+    {"complex",
+     "    c = torch.mul(torch.complex(x, torch.neg(x)), (1.-2.j))\n"
+     "    return (torch.real(torch.select(c, 0, 0)), torch.size(c, 1), torch.is_complex(c))\n",
+     {-1, -2, -3, 3, 1}},
     {"tolist",
      "    a = annotate(List[List[float]], x.tolist())\n"
      "    return (torch.mul((a[1])[2], 2), torch.len(a))\n",
@@ -467,7 +471,6 @@ TEST(Interpreter, SaysWhatIsWrongAndWhere) {
       {"    self.w = torch.cat([self.w, self.w])\n    return x\n", Code::kUnimplemented,
        "a state keeps its type"},
       {"    self.n = None\n    return x\n", Code::kUnimplemented, "'n'"},
-      {"    return (1.+2.j)\n", Code::kUnimplemented, ""},
   };
   for (const Refused& e : examples) {
     ImportOptions options = OptionsFor(DType::kF32);
