@@ -241,7 +241,9 @@ void FinishFloatPixel(const QProduct& p, const ChannelBlock& block, const I32 (&
   floats->MoveTo(block.first);
   floats->finish.y[0] = p.floats.y + OffsetOf(s.y, at) + block.first;
   floats->finish.residual[0] =
-      floats->residual + OffsetOf(floats->residual_strides, at) + block.first;
+      floats->residual != nullptr
+          ? floats->residual + OffsetOf(floats->residual_strides, at) + block.first
+          : nullptr;
   FinishSpilledTile(p.floats, floats->finish, at, 1, block.first, block.count, kBytes);
 }
 

@@ -102,6 +102,9 @@ PrefetchPlan PlanQPrefetch(const QProduct& p, const TaskBlock& block, int64_t gr
     FillGroup(p, tiling, group, &g);
     floats.MoveTo(g.column);
     t.b = p.b + g.panel * t.panel_stride;
+    const uint8_t* residual =
+        p.residual != nullptr ? p.residual + p.floats.channel + g.column : nullptr;
+    const float* float_residual = floats.residual != nullptr ? floats.residual + g.column : nullptr;
     t.last_columns = g.columns - (g.panels - 1) * kPanel;
     const PrefetchPlan prefetch = PlanQPrefetch(p, block, group);
     t.prefetch_step = prefetch.step;
@@ -117,10 +120,10 @@ PrefetchPlan PlanQPrefetch(const QProduct& p, const TaskBlock& block, int64_t gr
         t.a[i] = p.a + a;
         if (bytes) {
           t.y[i] = p.y + g.column + y;
-          t.residual[i] = p.residual + p.floats.channel + g.column + r;
+          t.residual[i] = residual + r;
         } else {
           floats.finish.y[i] = p.floats.y + g.column + y;
-          floats.finish.residual[i] = floats.residual + g.column + r;
+          floats.finish.residual[i] = float_residual + r;
         }
       }
       t.prefetch = prefetch.base != nullptr

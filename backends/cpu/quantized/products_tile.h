@@ -33,20 +33,21 @@ using QTileFn = void (*)(const QTileArgs& args);
 
 // FLOE_QTILES(X): X(rows, panels, columns). What the register file holds: accumulators, one panel's
 // row of weights and a row's four bytes, in halves where bytes are multiplied as 16-bit numbers.
+// clang-format off
 #define FLOE_QTILES_OF_ONE(X) X(1, 1, 16) X(2, 1, 16)
 #if defined(FLOE_ISA_AVX512)
-#define FLOE_QTILES_SHARED(X)                                                                     \
-  FLOE_QTILES_OF_ONE(X)                                                                           \
-  X(3, 1, 16)                                                                                     \
-  X(4, 1, 16)                                                                                     \
-  X(5, 1, 16)                                                                                     \
-  X(6, 1, 16)                                                                                     \
-  X(7, 1, 16)                                                                                     \
-  X(8, 1, 16) X(9, 1, 16) X(10, 1, 16) X(11, 1, 16) X(12, 1, 16) X(1, 2, 32) X(2, 2, 32)          \
-      X(3, 2, 32) X(4, 2, 32) X(5, 2, 32) X(6, 2, 32) X(7, 2, 32) X(8, 2, 32) X(9, 2, 32)         \
-          X(10, 2, 32) X(1, 3, 48) X(2, 3, 48) X(3, 3, 48) X(4, 3, 48) X(5, 3, 48) X(6, 3, 48)    \
-              X(7, 3, 48) X(1, 4, 64) X(2, 4, 64) X(3, 4, 64) X(4, 4, 64) X(5, 4, 64) X(1, 6, 96) \
-                  X(1, 5, 80)
+#define FLOE_QTILES_SHARED(X)                                                                 \
+  FLOE_QTILES_OF_ONE(X)                                                                       \
+  X(3, 1, 16)                                                                                 \
+  X(4, 1, 16)                                                                                 \
+  X(5, 1, 16)                                                                                 \
+  X(6, 1, 16)                                                                                 \
+  X(7, 1, 16)                                                                                 \
+  X(8, 1, 16)                                                                                 \
+  X(9, 1, 16) X(10, 1, 16) X(11, 1, 16) X(12, 1, 16) X(1, 2, 32) X(2, 2, 32) X(3, 2, 32)      \
+      X(4, 2, 32) X(5, 2, 32) X(6, 2, 32) X(7, 2, 32) X(8, 2, 32) X(9, 2, 32) X(10, 2, 32)    \
+          X(1, 3, 48) X(2, 3, 48) X(3, 3, 48) X(4, 3, 48) X(5, 3, 48) X(6, 3, 48) X(7, 3, 48) \
+              X(1, 4, 64) X(2, 4, 64) X(3, 4, 64) X(4, 4, 64) X(5, 4, 64) X(1, 6, 96) X(1, 5, 80)
 #if defined(__AVX512VNNI__)
 #define FLOE_QTILES(X) FLOE_QTILES_SHARED(X) X(8, 3, 48) X(6, 4, 64) X(1, 7, 112) X(1, 8, 128)
 inline constexpr TileSet kQTileSet = {
@@ -96,6 +97,7 @@ inline constexpr TileSet kQTileSet = {
     .min_step = 8.0f,
 };
 #endif
+// clang-format on
 
 // Panels [kFirst, kPanels) of every row, four at a time.
 template <int kFirst, int kRows, int kPanels>

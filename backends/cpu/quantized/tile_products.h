@@ -149,12 +149,13 @@ void FinishFloatTile(QProduct* p, FloatEpilogue* floats, const RowTile& t, const
                      int32_t* sums) {
   const ProductState& s = p->state->product;
   floats->MoveTo(g.column);
+  const float* residual = floats->residual != nullptr ? floats->residual + g.column : nullptr;
   for (int64_t i = 0; i < t.count; ++i) {
     Position at = t.at;
     at.x += i;
     floats->finish.y[i] = p->floats.y + OffsetOf(s.y, at) + g.column;
     floats->finish.residual[i] =
-        floats->residual + OffsetOf(floats->residual_strides, at) + g.column;
+        residual != nullptr ? residual + OffsetOf(floats->residual_strides, at) : nullptr;
   }
   p->floats.tile_scratch = reinterpret_cast<float*>(sums + t.skip * g.panels * kPanel);
   FinishFloats(*p, g, &floats->finish, t.at, t.count);
