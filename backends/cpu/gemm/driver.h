@@ -107,17 +107,6 @@ void StoreSpilledRow(const float* row, int64_t columns, float* y, int64_t y_colu
   if (j < columns) StoreTail(y + j, columns - j, Load(row + j));
 }
 
-void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, int64_t rows,
-                       int64_t column, int64_t columns, int64_t ld) {
-  const Epilogue& e = p.state->epilogue;
-  if (!e.in_registers) RunProgramOnTile(p, at, rows, column, columns, ld);
-  for (int64_t i = 0; i < rows; ++i) {
-    float* row = p.tile_scratch + i * ld;
-    if (e.in_registers) FinishSpilledRow(t, e, row, t.residual[i], columns);
-    StoreSpilledRow(row, columns, t.y[i], p.y_column);
-  }
-}
-
 template <class F>
 FLOE_INLINE void MapRowsOfTile(float* const* y, int64_t rows, int64_t columns, F f) {
   for (int64_t i = 0; i < rows; ++i) {
@@ -140,6 +129,18 @@ FLOE_INLINE void MapRowsOfTile(float* const* y, int64_t rows, int64_t columns, F
     case Post::kSilu:
       return MapRowsOfTile(y, rows, columns, [](F32 x) { return Silu(x); });
   }
+}
+
+void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, int64_t rows,
+                       int64_t column, int64_t columns, int64_t ld) {
+  const Epilogue& e = p.state->epilogue;
+  if (!e.in_registers) RunProgramOnTile(p, at, rows, column, columns, ld);
+  for (int64_t i = 0; i < rows; ++i) {
+    float* row = p.tile_scratch + i * ld;
+    if (e.in_registers) FinishSpilledRow(t, e, row, t.residual[i], columns);
+    StoreSpilledRow(row, columns, t.y[i], p.y_column);
+  }
+  if (e.post != Post::kNone) FinishRows(e.post, t.y, rows, columns);
 }
 
 // The next group's weights, spread evenly over the k steps of the tiles that run before it.
@@ -229,8 +230,11 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
                        ? prefetch.base + (tile - block.row_tile_begin) * prefetch.step * tiling.k
                        : reinterpret_cast<const char*>(t.b);
       FindTile(rows, panels)(t);
-      if (spill) FinishSpilledTile(p, t, at, rows, column, columns, panels * kPanel);
-      if (e.post != Post::kNone) FinishRows(e.post, t.y, rows, columns);
+      if (spill) {
+        FinishSpilledTile(p, t, at, rows, column, columns, panels * kPanel);
+      } else if (e.post != Post::kNone) {
+        FinishRows(e.post, t.y, rows, columns);
+      }
       row = row_end;
     }
   }

@@ -15,7 +15,7 @@ GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
 }
 
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* s) {
-  // Only the driver of dense products runs functions of the result.
+  // Only the drivers of dense products run functions of the result.
   const bool posts = op.outputs[0].layout == LayoutId::kDense && op.outputs[0].dtype == DType::kF32;
   s->epilogue = ClassifyEpilogue(op, extra, channels, posts);
   s->operand_count = op.input_count - extra;
