@@ -13,7 +13,8 @@ namespace {
 // count with their greatest value.
 std::vector<int64_t> SizesOf(const ir::Graph& graph, const std::vector<ir::Tensor>& inputs) {
   std::vector<int64_t> sizes;
-  for (const ir::Symbol& s : graph.symbols) sizes.push_back(s.max);
+  constexpr int64_t kMost = int64_t{1} << 24;  // Of sizes that the inputs don't tell.
+  for (const ir::Symbol& s : graph.symbols) sizes.push_back(std::min(s.max, kMost));
   for (size_t i = 0; i < inputs.size() && i < graph.inputs().size(); ++i) {
     const ir::Shape& shape = graph.inputs()[i]->shape();
     if (shape.size() != inputs[i].dims().size()) continue;

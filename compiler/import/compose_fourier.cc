@@ -48,10 +48,10 @@ Value* AsPairs(Emitter& b, Value* x, int64_t n) {
 }
 
 bool TooLarge(Emitter& b, int64_t n, int64_t elements) {
-  if (elements <= kMost) return false;
+  if (n <= kMost && elements <= kMost) return false;
   b.Unsupported(absl::StrFormat(
-      "a Fourier transform of length %d, which has a large prime factor; pad it to a length with "
-      "small factors",
+      "a Fourier transform of length %d, which is very long or has a large prime factor; pad it to "
+      "a length with small factors",
       n));
   return true;
 }
@@ -122,6 +122,7 @@ Value* Transform(Emitter& b, Value* x, bool real, bool inverse, double scale) {
     b.Invalid("a Fourier transform of no numbers");
     return x;
   }
+  if (TooLarge(b, n, 0)) return x;
   const int64_t n1 = parts * n * 2 * n <= kSmall ? 1 : Divisor(n);
   if (n1 == 1) return Direct(b, x, n, n, real, inverse, scale);
   // With j = j1 n2 + j2 and k = k1 + n1 k2: transforms over j1, factors for (j2, k1), then over j2.
@@ -152,7 +153,7 @@ Value* EmitFourier(Emitter& b, Value* x, bool inverse, double scale) {
 Value* EmitFourierOfReal(Emitter& b, Value* x, bool all, double scale) {
   if (!b.ok()) return x;
   const int64_t n = b.StaticDim(x, b.Rank(x) - 1), m = n / 2 + 1;
-  if (!b.ok()) return x;
+  if (!b.ok() || TooLarge(b, n, 0)) return x;
   if (!all && n >= 1 && n * 2 * m <= kSmall) return Direct(b, x, n, m, true, false, scale);
   Value* y = Transform(b, x, true, false, scale);
   return all || !b.ok() ? y : b.SliceAxis(y, b.Rank(y) - 2, 0, m);
@@ -160,6 +161,7 @@ Value* EmitFourierOfReal(Emitter& b, Value* x, bool all, double scale) {
 
 Value* EmitFourierToReal(Emitter& b, Value* x, int64_t n, double scale) {
   if (!b.ok()) return x;
+  if (TooLarge(b, n, 0)) return x;
   const int64_t m = n / 2 + 1;
   if (n < 1 || b.StaticDim(x, b.Rank(x) - 2) < m) {
     b.Invalid("an inverse Fourier transform of too few numbers");

@@ -255,7 +255,8 @@ Frames FramesOf(OpBuilder& b, bool complex) {
   f.hop = b.Int("hop_length", f.n / 4);
   f.width = b.Int("win_length", f.n);
   f.onesided = b.Bool("onesided", !complex);
-  if (b.ok() && (f.n < 1 || f.hop < 1 || f.width < 1 || f.width > f.n || f.n > (1 << 24))) {
+  if (b.ok() && (f.n < 1 || f.hop < 1 || f.width < 1 || f.width > f.n || f.n > (1 << 24) ||
+                 f.hop > (1 << 24))) {
     b.Invalid("n_fft, hop_length or win_length is out of range");
   }
   return f;
@@ -329,7 +330,9 @@ void InverseShortTime(OpBuilder& b) {
   if (!batched && s.rank != 2) return b.Invalid("a spectrogram must have rank 2 or 3");
   Value* x = batched ? s.x : b.Unsqueeze(s.x, 0);
   const int64_t frames = b.StaticDim(x, 2);
-  if (b.ok() && frames < 1) b.Invalid("a spectrogram without frames");
+  if (b.ok() && (frames < 1 || frames > (int64_t{1} << 32))) {
+    b.Invalid("a spectrogram without frames, or with too many");
+  }
   if (!b.ok()) return;
   Value* window = WindowOf(b, f, x->dtype());
   const double n = static_cast<double>(f.n);
@@ -345,7 +348,9 @@ void InverseShortTime(OpBuilder& b) {
   Value* weight = OverlapAdd(b, b.Expand(square, {1, f.n, frames}), f, length);
   const bool centred = b.Bool("center");
   const int64_t start = centred ? f.n / 2 : 0;
-  const int64_t end = b.Given("length") ? start + b.Int("length") : length - start;
+  const int64_t asked = b.Int("length", 0);
+  if (asked < 0 || asked > (int64_t{1} << 40)) return b.Invalid("length is out of range");
+  const int64_t end = b.Given("length") ? start + asked : length - start;
   if (b.ok() && (end <= start || start >= length)) b.Invalid("an empty signal");
   if (!b.ok()) return;
   const int64_t have = std::min(end, length) - start;

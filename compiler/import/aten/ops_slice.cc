@@ -402,7 +402,8 @@ std::vector<int64_t> StridedPositions(OpBuilder& b, const std::vector<int64_t>& 
   const int64_t offset = b.Int("storage_offset", 0);
   std::vector<int64_t> positions;
   if (!b.ok()) return positions;
-  if (!b.Arg("self").variable()->contiguous || sizes.size() != strides.size()) {
+  if (!b.Arg("self").variable()->contiguous || sizes.size() != strides.size() || offset < 0 ||
+      offset > (int64_t{1} << 40)) {
     b.Unsupported("as_strided of a tensor whose memory is not in order");
     return positions;
   }

@@ -162,7 +162,7 @@ void PolyGamma(OpBuilder& b) {
   const int64_t n = b.Int("n");
   Value* x = FloatSelf(b);
   if (b.ok() && n < 0) b.Invalid("polygamma of a negative order");
-  if (b.ok() && n > 30) b.Unsupported("polygamma of an order above 30");
+  if (b.ok() && n > 20) b.Unsupported("polygamma of an order above 20");
   if (!b.ok()) return;
   if (n == 0) return b.Return(b.Unary(OpId::kDigamma, x));
   const double sign = n % 2 == 0 ? -1 : 1;
@@ -240,15 +240,16 @@ void Combinations(OpBuilder& b) {
   const int64_t r = b.Int("r");
   const bool repeat = b.Bool("with_replacement");
   if (b.ok() && (x->rank() != 1 || r < 0)) b.Invalid("a vector and a count are expected");
+  if (b.ok() && r > (1 << 16)) b.Unsupported("combinations of more than 65,536 elements each");
   const int64_t n = b.StaticDim(x, 0);
   if (!b.ok()) return;
   if (r == 0) return b.Return(b.Full(x->dtype(), {0}, 0));
-  std::vector<int64_t> picks, now(static_cast<size_t>(std::min<int64_t>(r, 1 << 16)));
+  std::vector<int64_t> picks, now(static_cast<size_t>(r));
   for (size_t i = 0; i < now.size() && !repeat; ++i) now[i] = static_cast<int64_t>(i);
   const auto greatest = [&](size_t i) {
     return repeat ? n - 1 : n - static_cast<int64_t>(now.size() - i);
   };
-  bool more = r <= (1 << 16) && n > 0 && (repeat || r <= n);
+  bool more = n > 0 && (repeat || r <= n);
   while (more) {
     picks.insert(picks.end(), now.begin(), now.end());
     if (picks.size() > kMost) return b.Unsupported("combinations of more than 2^22 numbers");
