@@ -19,6 +19,7 @@ enum Feature : uint32_t {
   kAvxVnni = 8,
   kAvx512Vnni = 16,
   kAmx = 32,
+  kAvx512Bf16 = 64,
 };
 
 // XCR0 says which register state the operating system saves; only valid when OSXSAVE is set.
@@ -62,9 +63,11 @@ uint32_t Probe() {
       features |= kAmx;
     }
   }
-  if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && AllSet(a, 1u << 4)) {
-    features |= kAvxVnni;
-  }
+  constexpr uint32_t kTileBf16 = 1u << 22, kBf16 = 1u << 5;
+  const bool tiles = AllSet(d, kTileBf16);
+  if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return features;
+  if (AllSet(a, 1u << 4)) features |= kAvxVnni;
+  if ((features & kAvx512Vnni) != 0 && AllSet(a, kBf16) && !tiles) features |= kAvx512Bf16;
   return features;
 }
 
@@ -87,6 +90,7 @@ bool HasAvx2() { return (Features() & kAvx2) != 0; }
 bool HasAvx512() { return (Features() & kAvx512) != 0; }
 bool HasAvxVnni() { return (Features() & kAvxVnni) != 0; }
 bool HasAvx512Vnni() { return (Features() & kAvx512Vnni) != 0; }
+bool HasAvx512Bf16() { return (Features() & kAvx512Bf16) != 0; }
 bool HasAmx() { return (Features() & kAmx) != 0; }
 
 }  // namespace floe::cpu

@@ -14,6 +14,10 @@ bool HasAvx512Vnni();  // HasAvx512() and VNNI.
 // permission to use the tiles, and is false if that is refused.
 bool HasAmx();
 
+// HasAvx512() and AVX512_BF16, but not AMX: CPUs that have it run vdpbf16ps at a fraction of their
+// f32 rate, so that widening is faster.
+bool HasAvx512Bf16();
+
 }  // namespace floe::cpu
 
 #endif  // FLOE_BACKENDS_CPU_CPUID_H_

@@ -15,20 +15,22 @@ double Elements(const TensorInfo& t) {
 }
 
 // x [N,C,H,W] and y [N,O,OH,OW] channels-last.
-Status CheckImages(const OpInfo& op) {
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kChannelsLast, 4));
-  return CheckOperand(op, op.input_count, DType::kF32, LayoutId::kChannelsLast, 4);
+Status CheckImages(const OpInfo& op, DType x, DType y) {
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, x, LayoutId::kChannelsLast, 4));
+  return CheckOperand(op, op.input_count, y, LayoutId::kChannelsLast, 4);
 }
 
 }  // namespace
 
-// Attributes: groups, then the window. w [O, C/groups, kh, kw] conv_panels16.
+// Attributes: groups, then the window. w [O, C/groups, kh, kw] conv_panels16 or conv_pairs16.
 Status CheckConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 11));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
-  FLOE_RETURN_IF_ERROR(CheckImages(op));
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kConvPanels16, 4));
+  DType y_dtype = DType::kF32;
+  FLOE_RETURN_IF_ERROR(CheckProductTypes(op, LayoutId::kConvPanels16, LayoutId::kConvPairs16, 4,
+                                         LayoutId::kChannelsLast, &y_dtype));
+  FLOE_RETURN_IF_ERROR(CheckImages(op, op.inputs[0].dtype, y_dtype));
   WindowAttrs window;
   FLOE_RETURN_IF_ERROR(CheckWindow(op, 1, &window));
   const TensorInfo& x = op.inputs[0];
@@ -64,7 +66,7 @@ Status CheckDepthwiseConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 10));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
-  FLOE_RETURN_IF_ERROR(CheckImages(op));
+  FLOE_RETURN_IF_ERROR(CheckImages(op, DType::kF32, DType::kF32));
   FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kDepthwiseTaps16, 4));
   WindowAttrs window;
   FLOE_RETURN_IF_ERROR(CheckWindow(op, 0, &window));

@@ -4,18 +4,19 @@
 
 namespace floe::families {
 
-// x [..., K] dense, w [K, N] gemm_panels16, epilogue operands, y [..., N] dense.
+// x [..., K] dense, w [K, N] gemm_panels16 or gemm_pairs16, epilogue operands, y [..., N] dense.
 Status CheckGemm(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 0));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
   const uint32_t y_operand = op.input_count;
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kDense));
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kGemmPanels16, 2));
+  DType y_dtype = DType::kF32;
+  FLOE_RETURN_IF_ERROR(CheckProductTypes(op, LayoutId::kGemmPanels16, LayoutId::kGemmPairs16, 2,
+                                         LayoutId::kDense, &y_dtype));
   const TensorInfo& x = op.inputs[0];
   const TensorInfo& w = op.inputs[1];
   if (x.rank < 1) return Bad(Rule::kInstructionShape, 1, x.rank).ForOperand(0);
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, y_operand, DType::kF32, LayoutId::kDense, x.rank));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, y_operand, y_dtype, LayoutId::kDense, x.rank));
   double rows = 1;
   for (int i = 0; i + 1 < x.rank; ++i) {
     FLOE_RETURN_IF_ERROR(CheckDim(op, y_operand, i, x.dims[i]));

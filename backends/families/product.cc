@@ -5,11 +5,22 @@
 
 namespace floe::families {
 
+Status CheckProductTypes(const OpInfo& op, LayoutId panels, LayoutId pairs, int w_rank,
+                         LayoutId x_layout, DType* y_dtype) {
+  const TensorInfo& w = op.inputs[1];
+  const bool in_pairs = w.dtype == DType::kBF16;
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1,
+                                    in_pairs || w.dtype == DType::kF16 ? w.dtype : DType::kF32,
+                                    in_pairs ? pairs : panels, w_rank));
+  *y_dtype = in_pairs && op.outputs[0].dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  return CheckOperand(op, 0, in_pairs ? DType::kBF16 : DType::kF32, x_layout);
+}
+
 void AllowEpilogueInPlace(const OpInfo& op, uint32_t extra, Footprint* footprint) {
   const TensorInfo& y = op.outputs[0];
   for (uint32_t i = extra; i < op.input_count; ++i) {
     const TensorInfo& t = op.inputs[i];
-    if (t.layout == y.layout && t.halo == y.halo && SameDims(t, y)) {
+    if (t.dtype == y.dtype && t.layout == y.layout && t.halo == y.halo && SameDims(t, y)) {
       footprint->in_place_inputs |= uint64_t{1} << i;
     }
   }

@@ -12,8 +12,13 @@ namespace floe::families {
 inline constexpr int64_t kProductStateBytes = 2048;  // Tiling, strides, epilogue form.
 inline constexpr int64_t kTileScratchBytes = 4096;   // One tile for epilogue programs.
 
+// The types of x, w and y of gemm and conv: f32 with w f32 or f16 in `panels`, or x bf16, y f32 or
+// bf16 (*y_dtype) with w bf16 in `pairs`. Checks x's and w's layouts and w's rank, too.
+Status CheckProductTypes(const OpInfo& op, LayoutId panels, LayoutId pairs, int w_rank,
+                         LayoutId x_layout, DType* y_dtype);
+
 // Sets the bits of epilogue operands (inputs from `extra` on) whose storage the result may take:
-// same layout, dims and halo.
+// same type, layout, dims and halo.
 void AllowEpilogueInPlace(const OpInfo& op, uint32_t extra, Footprint* footprint);
 
 // The taps of a convolution as the instruction gives them.

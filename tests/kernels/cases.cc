@@ -50,6 +50,24 @@ TensorInfo Packed(LayoutId layout, std::vector<int64_t> dims, int32_t groups) {
 
 TensorInfo Absent() { return TensorInfo{}; }
 
+KernelCase WithHalfWeights(KernelCase c) {
+  c.name += "_f16w";
+  c.inputs[1].dtype = DType::kF16;
+  return c;
+}
+
+KernelCase WithPairs(KernelCase c, DType y) {
+  const bool gemm = c.inputs[1].layout == LayoutId::kGemmPanels16;
+  c.name += y == DType::kBF16 ? "_bf16" : "_bf16_to_f32";
+  c.inputs[0].dtype = DType::kBF16;
+  c.inputs[1].dtype = DType::kBF16;
+  c.inputs[1].layout = gemm ? LayoutId::kGemmPairs16 : LayoutId::kConvPairs16;
+  c.outputs[0].dtype = y;
+  // A sum in another order may round to the neighbour.
+  if (y == DType::kBF16) c.tolerance = 1.0 / 128;
+  return c;
+}
+
 PwInstr PwLoad(uint8_t dst, uint8_t operand) {
   PwInstr i;
   i.op = static_cast<uint8_t>(PwOp::kLoad);

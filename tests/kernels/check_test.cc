@@ -139,6 +139,29 @@ std::vector<Refusal> Refusals() {
       {"gemm: absent input", Gemm, [](C c) { c->inputs[0] = Absent(); }, Rule::kInstructionOperand},
       {"gemm: double input", Gemm, [](C c) { c->inputs[0].dtype = DType::kF64; },
        Rule::kInstructionDType},
+      {"gemm: bf16 weights that are not in pairs", Gemm,
+       [](C c) { c->inputs[0].dtype = c->inputs[1].dtype = DType::kBF16; },
+       Rule::kInstructionLayout},
+      {"gemm: f32 weights in pairs", Gemm,
+       [](C c) { c->inputs[1].layout = LayoutId::kGemmPairs16; }, Rule::kInstructionLayout},
+      {"gemm: f32 times bf16", Gemm,
+       [](C c) {
+         c->inputs[1].dtype = DType::kBF16;
+         c->inputs[1].layout = LayoutId::kGemmPairs16;
+       },
+       Rule::kInstructionDType},
+      {"gemm: f16 x", Gemm, [](C c) { c->inputs[0].dtype = c->inputs[1].dtype = DType::kF16; },
+       Rule::kInstructionDType},
+      {"gemm: bf16 result of f32", Gemm, [](C c) { c->outputs[0].dtype = DType::kBF16; },
+       Rule::kInstructionDType},
+      {"gemm: f16 result", Gemm,
+       [](C c) {
+         c->inputs[1].dtype = DType::kF16;
+         c->outputs[0].dtype = DType::kF16;
+       },
+       Rule::kInstructionDType},
+      {"gemm: bf16 bias", Gemm, [](C c) { c->inputs[2].dtype = DType::kBF16; },
+       Rule::kInstructionDType},
       {"gemm: plain weights", Gemm, [](C c) { c->inputs[1].layout = LayoutId::kDense; },
        Rule::kInstructionLayout},
       {"gemm: other depth", Gemm, [](C c) { c->inputs[1].dims[0] = 9; }, Rule::kInstructionShape},

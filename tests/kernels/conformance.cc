@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "backends/families/winograd.h"
+#include "backends/reference/element.h"
 #include "backends/registry.h"
 #include "tests/kernels/guarded_buffer.h"
 
@@ -43,9 +44,22 @@ double ReadElement(DType t, const unsigned char* p) {
       return as(int64_t{});
     case DType::kU64:
       return as(uint64_t{});
-    default:
-      return 0;  // The 16-bit floats are compared as bits.
+    case DType::kF16:
+    case DType::kBF16: {
+      uint16_t bits;
+      std::memcpy(&bits, p, sizeof bits);
+      return t == DType::kF16 ? reference::F16::ToDouble(bits) : reference::BF16::ToDouble(bits);
+    }
+    case DType::kNone:
+      break;
   }
+  return 0;
+}
+
+void WriteHalf(DType t, double v, unsigned char* p) {
+  const uint16_t bits =
+      t == DType::kF16 ? reference::F16::FromDouble(v) : reference::BF16::FromDouble(v);
+  std::memcpy(p, &bits, sizeof bits);
 }
 
 void WriteElement(DType t, double v, unsigned char* p) {
@@ -66,9 +80,10 @@ void WriteElement(DType t, double v, unsigned char* p) {
     case DType::kI16:
       return as(int16_t{});
     case DType::kU16:
+      return as(uint16_t{});
     case DType::kF16:
     case DType::kBF16:
-      return as(uint16_t{});
+      return WriteHalf(t, v, p);
     case DType::kI32:
       return as(int32_t{});
     case DType::kU32:
@@ -82,7 +97,7 @@ void WriteElement(DType t, double v, unsigned char* p) {
   }
 }
 
-bool Exact(DType t) { return t != DType::kF32 && t != DType::kF64; }
+bool Exact(DType t) { return !IsFloat(t); }
 
 int64_t Bytes(const TensorInfo& t) {
   int64_t bytes = 0;
@@ -457,7 +472,7 @@ void MutateTensor(TensorInfo* t, std::mt19937* rng) {
       t->dtype = static_cast<DType>((*rng)() % 16);
       break;
     case 2:
-      t->layout = static_cast<LayoutId>((*rng)() % 8);
+      t->layout = static_cast<LayoutId>((*rng)() % 13);
       break;
     case 3:
       t->halo = {static_cast<uint8_t>((*rng)() % 4), static_cast<uint8_t>((*rng)() % 4),

@@ -64,6 +64,11 @@ TensorInfo ChannelsLast(std::vector<int64_t> dims, Halo halo = {}, DType dtype =
 TensorInfo Packed(LayoutId layout, std::vector<int64_t> dims, int32_t groups = 1);
 TensorInfo Absent();
 
+// The same products with f16 weights, and of bf16 with weights in pairs and a result of type `y`.
+// `c` is a case of gemm or conv.
+KernelCase WithHalfWeights(KernelCase c);
+KernelCase WithPairs(KernelCase c, DType y);
+
 // Bytecode.
 PwInstr PwLoad(uint8_t dst, uint8_t operand);
 PwInstr Pw(PwOp op, uint8_t dst, uint8_t a = 0, uint8_t b = 0, uint8_t c = 0, float imm = 0);

@@ -72,6 +72,10 @@ std::vector<KernelCase> ConvCases() {
   own.groups = 10;
   cases.push_back(Conv("group_per_channel", own, "bias"));
   cases.push_back(Conv("no_outputs", Square(1, 3, 4, 0, 3, 1, 1), "none"));
+  for (size_t i = 0, wide = cases.size(); i < wide; ++i) {
+    cases.push_back(WithHalfWeights(cases[i]));
+    cases.push_back(WithPairs(cases[i], i % 2 == 0 ? DType::kF32 : DType::kBF16));
+  }
   return cases;
 }
 

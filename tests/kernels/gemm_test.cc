@@ -62,6 +62,12 @@ std::vector<KernelCase> Cases() {
   cases.push_back(Gemm({100}, 64, 200, "bias_residual_relu"));
   cases.push_back(Gemm({7}, 700, 400, "bias"));
   cases.push_back(Gemm({600}, 24, 40, "bias_relu6"));
+  for (size_t i = 0, wide = cases.size(); i < wide; ++i) {
+    cases.push_back(WithHalfWeights(cases[i]));
+    cases.push_back(WithPairs(cases[i], i % 2 == 0 ? DType::kF32 : DType::kBF16));
+  }
+  cases.push_back(WithPairs(Gemm({9}, 129, 100, "bias_gelu"), DType::kBF16));
+  cases.push_back(WithPairs(Gemm({16}, 64, 90, "bias_residual_relu"), DType::kBF16));
   return cases;
 }
 

@@ -30,6 +30,12 @@ Status PrepareConv(const OpInfo& op, const PrepareContext& context, void* state,
                    Schedule* schedule) {
   auto* conv = static_cast<ConvState*>(state);
   ProductState* s = &conv->product;
+  const TensorInfo& w = op.inputs[1];
+  if (w.dtype != DType::kF32) {
+    conv->pixels = PixelPlan{};
+    PrepareNarrowConv(op, context, w.dtype == DType::kF16 ? HalfTiles() : PairTiles(), s, schedule);
+    return OkStatus();
+  }
   PrepareConvProduct(op, context, Tiles(), s);
   PlanPixels(op, context, kWidth, conv);
   if (conv->pixels.use) {
@@ -65,10 +71,20 @@ Rule RunConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, voi
   }
   for (uint32_t task = begin; task < end; ++task) {
     const TaskBlock block = BlockOfTask(s->tiling, task);
-    p.a = static_cast<const float*>(args.inputs[0]) + s->a_offset + block.outer * s->a_group;
-    p.b = static_cast<const float*>(args.inputs[1]) + block.outer * s->b_group;
+    const int64_t a_offset = s->a_offset + block.outer * s->a_group;
+    if (args.op->inputs[0].dtype == DType::kBF16) {
+      p.a16 = static_cast<const uint16_t*>(args.inputs[0]) + a_offset;
+    } else {
+      p.a = static_cast<const float*>(args.inputs[0]) + a_offset;
+    }
+    p.b = reinterpret_cast<const float*>(static_cast<const char*>(args.inputs[1]) +
+                                         block.outer * s->b_group * s->column_bytes);
     p.channel = block.outer * s->y_group;
-    p.y = static_cast<float*>(args.outputs[0]) + s->y_offset + p.channel;
+    if (y.dtype == DType::kBF16) {
+      p.y16 = static_cast<uint16_t*>(args.outputs[0]) + s->y_offset + p.channel;
+    } else {
+      p.y = static_cast<float*>(args.outputs[0]) + s->y_offset + p.channel;
+    }
     RunBlock(p, block);
     ZeroBlockHalo(*s, block, y, args.outputs[0]);
   }

@@ -7,6 +7,7 @@
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tile_args.h"
 #include "backends/cpu/math.h"
+#include "backends/cpu/narrow.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/simd.h"
 #include "format/checked.h"
@@ -97,6 +98,12 @@ void FinishSpilledRow(const TileArgs& t, const Epilogue& e, float* row, const fl
   }
 }
 
+void StoreNarrowRow(const float* row, int64_t columns, uint16_t* y) {
+  int64_t j = 0;
+  for (; j + kWidth <= columns; j += kWidth) StoreBrain(y + j, Load(row + j));
+  if (j < columns) StoreBrainTail(y + j, columns - j, Load(row + j));
+}
+
 void StoreSpilledRow(const float* row, int64_t columns, float* y, int64_t y_column) {
   if (y_column != 1) {
     for (int64_t j = 0; j < columns; ++j) y[j * y_column] = row[j];
@@ -138,9 +145,13 @@ void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, 
   for (int64_t i = 0; i < rows; ++i) {
     float* row = p.tile_scratch + i * ld;
     if (e.in_registers) FinishSpilledRow(t, e, row, t.residual[i], columns);
-    StoreSpilledRow(row, columns, t.y[i], p.y_column);
+    if (e.post != Post::kNone) FinishRows(e.post, &row, 1, columns);
+    if (t.narrow_y) {
+      StoreNarrowRow(row, columns, t.y16[i]);
+    } else {
+      StoreSpilledRow(row, columns, t.y[i], p.y_column);
+    }
   }
-  if (e.post != Post::kNone) FinishRows(e.post, t.y, rows, columns);
 }
 
 // The next group's weights, spread evenly over the k steps of the tiles that run before it.
@@ -156,8 +167,9 @@ PrefetchPlan PlanPrefetch(const Product& p, const TaskBlock& block, int64_t grou
   const int64_t begin = t.panels * (group + 1) / t.groups;
   const int64_t end = t.panels * (group + 2) / t.groups;
   const int64_t tiles = block.row_tile_end - block.row_tile_begin;
-  const int64_t step = CeilDiv((end - begin) * kPanel * 4, tiles);
-  plan.base = reinterpret_cast<const char*>(p.b + begin * t.k * kPanel);
+  const int64_t row_bytes = kPanel * p.state->column_bytes;
+  const int64_t step = CeilDiv((end - begin) * row_bytes, tiles);
+  plan.base = reinterpret_cast<const char*>(p.b) + begin * t.k * row_bytes;
   plan.step = step < 64 ? step : 64;
   return plan;
 }
@@ -185,7 +197,9 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
   t.tap_count = s.tap_count;
   t.run = s.run;
   t.panel_stride = tiling.k * kPanel;
+  t.narrow_y = p.y16 != nullptr;
   SetEpilogue(p, &t);
+  const auto find = s.find != nullptr ? s.find : &FindTile;
   const float* bias = nullptr;
   if (e.bias >= 0) bias = static_cast<const float*>(p.operands[e.bias]) + p.channel;
   const int64_t first_row_offset = p.first_row * s.a.x;
@@ -204,15 +218,17 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
     const int64_t columns =
         tiling.n - column < panels * kPanel ? tiling.n - column : panels * kPanel;
     const bool partial = columns != panels * kPanel;
-    const bool spill = !e.in_registers || p.y_column != 1 || (partial && !kMasksTails);
-    t.b = p.b + (panel - p.first_panel) * t.panel_stride;
+    const bool spill = !e.in_registers || p.y_column != 1 || (partial && !kMasksTails) ||
+                       (t.narrow_y && e.post != Post::kNone);
+    t.b = reinterpret_cast<const float*>(reinterpret_cast<const char*>(p.b) +
+                                         (panel - p.first_panel) * t.panel_stride * s.column_bytes);
     t.bias = bias != nullptr ? bias + column : nullptr;
     t.last_columns = static_cast<uint32_t>(columns - (panels - 1) * kPanel);
     t.spill = spill ? p.tile_scratch : nullptr;
     const PrefetchPlan prefetch = PlanPrefetch(p, block, group);
     t.prefetch_step = prefetch.step;
     const float* residual_base = residual != nullptr ? residual + column : nullptr;
-    float* y_base = p.y + column * p.y_column;
+    float* y_base = p.y16 != nullptr ? nullptr : p.y + column * p.y_column;
     int64_t row = tiling.m * block.row_tile_begin / tiling.row_tiles;
     RowCursor cursor(s, residual_strides, row);
     for (int64_t tile = block.row_tile_begin; tile < block.row_tile_end; ++tile) {
@@ -222,14 +238,22 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
       for (int64_t i = 0; i < rows; ++i) {
         int64_t a, y, r;
         cursor.Next(&a, &y, &r);
-        t.a[i] = p.a + (a - first_row_offset);
-        t.y[i] = y_base + y;
+        if (p.a16 != nullptr) {
+          t.a16[i] = p.a16 + (a - first_row_offset);
+        } else {
+          t.a[i] = p.a + (a - first_row_offset);
+        }
+        if (p.y16 != nullptr) {
+          t.y16[i] = p.y16 + column + y;
+        } else {
+          t.y[i] = y_base + y;
+        }
         t.residual[i] = residual_base + r;
       }
       t.prefetch = prefetch.base != nullptr
                        ? prefetch.base + (tile - block.row_tile_begin) * prefetch.step * tiling.k
                        : reinterpret_cast<const char*>(t.b);
-      FindTile(rows, panels)(t);
+      find(rows, panels)(t);
       if (spill) {
         FinishSpilledTile(p, t, at, rows, column, columns, panels * kPanel);
       } else if (e.post != Post::kNone) {

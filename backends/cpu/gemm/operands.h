@@ -15,12 +15,14 @@ inline constexpr bool kMasksTails = kWidth == kPanel;
 // A product with the pointers of one Run.
 struct Product {
   const ProductState* state = nullptr;
-  const float* a = nullptr;  // Of row first_row (other than 0 only in a grid of one line).
+  const float* a = nullptr;       // Of row first_row (other than 0 only in a grid of one line).
+  const uint16_t* a16 = nullptr;  // Instead of a, with weights in pairs.
   int64_t first_row = 0;
   const int64_t* taps = nullptr;
   const float* b = nullptr;  // Panels of `k` rows, from panel first_panel on.
   int64_t first_panel = 0;
   float* y = nullptr;
+  uint16_t* y16 = nullptr;  // Instead of y, where the result is bf16; columns are neighbours then.
   int64_t y_column = 1;  // Elements between columns of y; other than 1 only with scalar operands.
   const PwInstr* code = nullptr;
   uint32_t code_count = 0;

@@ -16,7 +16,8 @@ GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
 
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* s) {
   // Only the drivers of dense products run functions of the result.
-  const bool posts = op.outputs[0].layout == LayoutId::kDense && op.outputs[0].dtype == DType::kF32;
+  const bool posts = op.outputs[0].layout == LayoutId::kDense &&
+                     (op.outputs[0].dtype == DType::kF32 || op.outputs[0].dtype == DType::kBF16);
   s->epilogue = ClassifyEpilogue(op, extra, channels, posts);
   s->operand_count = op.input_count - extra;
   for (uint32_t i = 0; i < s->operand_count; ++i) {
@@ -66,6 +67,20 @@ void FillTaps(const families::WindowAttrs& w, const GridStrides& x, int64_t chan
   }
 }
 
+// Rows of the panels for `depth` numbers of one tap, and the size of a row's column.
+int64_t PanelRows(const TensorInfo& w, int64_t depth) {
+  const bool pairs = w.layout == LayoutId::kGemmPairs16 || w.layout == LayoutId::kConvPairs16;
+  return pairs ? CeilDiv(depth, 2) : depth;
+}
+int64_t ColumnBytes(const TensorInfo& w) { return w.dtype == DType::kF16 ? 2 : 4; }
+
+void UseTiles(const TileKind& kind, TileUser user, ProductState* s, Schedule* schedule) {
+  s->find = kind.find;
+  if (s->empty) return;
+  schedule->tasks = static_cast<uint32_t>(s->tiling.tasks());
+  schedule->variant = kind.name(user, s->tiling.tile_rows, s->tiling.tile_panels);
+}
+
 }  // namespace
 
 void PrepareGemmProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
@@ -83,9 +98,15 @@ void PrepareGemmProduct(const OpInfo& op, const PrepareContext& context, const T
   s->y.x = n;
   s->tap_count = 1;
   s->run = k;
+  s->column_bytes = ColumnBytes(w);
   DescribeOperands(op, 2, n, s);
-  s->tiling = ChooseTiling(
-      {.outer = 1, .m = rows, .n = n, .k = k, .row_bytes = k * 4, .workers = context.workers}, set);
+  s->tiling = ChooseTiling({.outer = 1,
+                            .m = rows,
+                            .n = n,
+                            .k = PanelRows(w, k),
+                            .row_bytes = k * DTypeSize(x.dtype),
+                            .workers = context.workers},
+                           set);
 }
 
 void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
@@ -106,21 +127,39 @@ void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const T
           pixels.image};
   s->y = ImageStrides(y, &s->y_offset);
   s->grid = {width, height};
-  if (channels > 0) FillTaps(window, pixels, channels, groups == 1, s);
-  const int64_t k = channels * window.kh * window.kw;
+  // With pairs, a tap's odd channel has a row of its own.
+  const int64_t tap_rows = PanelRows(w, channels);
+  const bool whole = tap_rows == channels || channels % 2 == 0;
+  if (channels > 0) FillTaps(window, pixels, channels, groups == 1 && whole, s);
+  const int64_t k = tap_rows * window.kh * window.kw;
+  s->column_bytes = ColumnBytes(w);
   s->a_group = channels;
   s->y_group = outputs;
   s->b_group = CeilDiv(outputs, 16) * 16 * k;
   DescribeOperands(op, 2, y.dims[1], s);
   CollapseGrid(images, s);
-  s->tiling = ChooseTiling(
-      {.outer = groups,
-       .m = images * height * width,
-       .n = outputs,
-       .k = k,
-       .row_bytes = channels * 4 * (height > 1 ? window.sh : 1) * (width > 1 ? window.sw : 1),
-       .workers = context.workers},
-      set);
+  s->tiling = ChooseTiling({.outer = groups,
+                            .m = images * height * width,
+                            .n = outputs,
+                            .k = k,
+                            .row_bytes = channels * DTypeSize(x.dtype) *
+                                         (height > 1 ? window.sh : 1) * (width > 1 ? window.sw : 1),
+                            .workers = context.workers},
+                           set);
+}
+
+void PrepareNarrowGemm(const OpInfo& op, const PrepareContext& context, const TileKind& kind,
+                       ProductState* state, Schedule* schedule) {
+  PrepareGemmProduct(op, context, kind.set, state);
+  schedule->tasks = 0;
+  UseTiles(kind, TileUser::kGemm, state, schedule);
+}
+
+void PrepareNarrowConv(const OpInfo& op, const PrepareContext& context, const TileKind& kind,
+                       ProductState* state, Schedule* schedule) {
+  PrepareConvProduct(op, context, kind.set, state);
+  schedule->tasks = op.outputs[0].halo.empty() ? 0 : 1;  // Only the halo of an empty result.
+  UseTiles(kind, TileUser::kConv, state, schedule);
 }
 
 void PrepareDepthwiseProduct(const OpInfo& op, const PrepareContext& context, ProductState* state) {

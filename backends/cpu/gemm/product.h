@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "backends/cpu/gemm/epilogue.h"
+#include "backends/cpu/gemm/tile_args.h"
 #include "backends/cpu/gemm/tiling.h"
 #include "backends/families/product.h"
 #include "backends/kernel.h"
@@ -38,6 +39,9 @@ struct ProductState {
   int64_t a_offset = 0, y_offset = 0;
   int64_t tap_count = 0;
   int64_t run = 0;
+  // The micro-kernels; null: those for f32 weights. Weights in pairs are rows of pairs of k.
+  TileFn (*find)(int64_t rows, int64_t panels) = nullptr;
+  int64_t column_bytes = 4;                       // Of one column of a panel's row.
   int64_t a_group = 0, b_group = 0, y_group = 0;  // Elements from one group to the next.
   int64_t depthwise_line = 0;  // depthwise_conv: elements between rows of the window.
   Epilogue epilogue;
@@ -51,6 +55,11 @@ void PrepareGemmProduct(const OpInfo& op, const PrepareContext& context, const T
                         ProductState* state);
 void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
                         ProductState* state);
+// For other weights than f32: with the micro-kernels of `kind`, and the schedule.
+void PrepareNarrowGemm(const OpInfo& op, const PrepareContext& context, const TileKind& kind,
+                       ProductState* state, Schedule* schedule);
+void PrepareNarrowConv(const OpInfo& op, const PrepareContext& context, const TileKind& kind,
+                       ProductState* state, Schedule* schedule);
 // Only strides, operands and tasks: tiling.m is the number of output lines of all images, and
 // tiling.row_blocks the number of tasks.
 void PrepareDepthwiseProduct(const OpInfo& op, const PrepareContext& context, ProductState* state);
@@ -67,8 +76,8 @@ inline const int64_t* TapTable(const void* state) {
 // What the Prepares of further products are made of:
 //   ImageStrides: of a channels-last tensor over the pixels of a grid.
 //   DescribeOperands: the epilogue and its operands, inputs from `extra` on.
-//   CollapseGrid: joins image lines (and then images) that follow each other without a jump in every
-//   tensor, so that the loop over rows meets no line ends.
+//   CollapseGrid: joins image lines (and then images) that follow each other without a jump in
+//   every tensor, so that the loop over rows meets no line ends.
 GridStrides ImageStrides(const TensorInfo& t, int64_t* offset);
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* state);
 void CollapseGrid(int64_t images, ProductState* state);

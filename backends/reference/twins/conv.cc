@@ -17,18 +17,19 @@ Window ReadAttrs(const int64_t* w) {
 
 class Image {
  public:
-  Image(const TensorInfo& t, const void* data) : t_(t), data_(static_cast<const float*>(data)) {
+  Image(const TensorInfo& t, const void* data) : t_(t), data_(data) {
     TensorStrides(t, strides_, &offset_);
   }
   double At(int64_t image, int64_t channel, int64_t y, int64_t x) const {
     if (y < 0 || y >= t_.dims[2] || x < 0 || x >= t_.dims[3]) return 0;
-    return data_[offset_ + image * strides_[0] + channel * strides_[1] + y * strides_[2] +
-                 x * strides_[3]];
+    return NumberAt(
+        t_.dtype, data_,
+        offset_ + image * strides_[0] + channel * strides_[1] + y * strides_[2] + x * strides_[3]);
   }
 
  private:
   const TensorInfo& t_;
-  const float* data_;
+  const void* data_;
   int64_t strides_[kMaxRank];
   int64_t offset_;
 };
@@ -41,7 +42,7 @@ void RunChannel(const KernelArgs& args, const Window& window, int64_t o, int64_t
   const Image x(args.op->inputs[0], args.inputs[0]);
   const TensorInfo& w = args.op->inputs[1];
   const TensorInfo& y = args.op->outputs[0];
-  const auto* weights = static_cast<const float*>(args.inputs[1]);
+  const void* weights = args.inputs[1];
   const TwinResult result(args, extra, 1);
   for (int64_t line = 0; line < y.dims[0] * y.dims[2]; ++line) {
     const int64_t image = line / y.dims[2], oy = line % y.dims[2];
@@ -52,7 +53,7 @@ void RunChannel(const KernelArgs& args, const Window& window, int64_t o, int64_t
         for (int64_t kx = 0; kx < window.kw; ++kx) {
           for (int64_t c = 0; c < w.dims[1]; ++c) {
             const int64_t at[4] = {o, c, ky, kx};
-            const double weight = weights[ElementOffset(w, at)];
+            const double weight = NumberAt(w.dtype, weights, ElementOffset(w, at));
             const int64_t iy = oy * window.sh + ky * window.dh - window.pt;
             for (int64_t i = 0; i < count; ++i) {
               const int64_t ix = (begin + i) * window.sw + kx * window.dw - window.pl;

@@ -1,8 +1,15 @@
 #include "backends/reference/twins/epilogue.h"
 
+#include "backends/reference/element.h"
 #include "backends/reference/pointwise.h"
 
 namespace floe::reference::twins {
+
+double NumberAt(DType dtype, const void* data, int64_t at) {
+  if (dtype == DType::kF16) return F16::ToDouble(static_cast<const uint16_t*>(data)[at]);
+  if (dtype == DType::kBF16) return BF16::ToDouble(static_cast<const uint16_t*>(data)[at]);
+  return static_cast<const float*>(data)[at];
+}
 
 TwinEpilogue::TwinEpilogue(const KernelArgs& args, uint32_t extra, int channel_axis)
     : args_(args), extra_(extra), channel_axis_(channel_axis) {}
@@ -33,7 +40,8 @@ float TwinEpilogue::Apply(double accumulator, const int64_t* index) const {
 
 TwinResult::TwinResult(const KernelArgs& args, uint32_t extra, int channel_axis)
     : epilogue_(args, extra, channel_axis),
-      base_(static_cast<float*>(args.outputs[0])),
+      base_(args.outputs[0]),
+      narrow_(args.op->outputs[0].dtype == DType::kBF16),
       rank_(args.op->outputs[0].rank) {
   TensorStrides(args.op->outputs[0], strides_, &offset_);
 }
@@ -41,7 +49,12 @@ TwinResult::TwinResult(const KernelArgs& args, uint32_t extra, int channel_axis)
 void TwinResult::Store(double accumulator, const int64_t* index) const {
   int64_t at = offset_;
   for (int a = 0; a < rank_; ++a) at += index[a] * strides_[a];
-  base_[at] = epilogue_.Apply(accumulator, index);
+  const float y = epilogue_.Apply(accumulator, index);
+  if (narrow_) {
+    static_cast<uint16_t*>(base_)[at] = BF16::FromDouble(y);
+  } else {
+    static_cast<float*>(base_)[at] = y;
+  }
 }
 
 }  // namespace floe::reference::twins

@@ -8,6 +8,9 @@
 
 namespace floe::reference::twins {
 
+// Element `at` of a buffer of f32, f16 or bf16.
+double NumberAt(DType dtype, const void* data, int64_t at);
+
 // The epilogue of one instruction; operands start at input `extra`. Borrows `args`.
 class TwinEpilogue {
  public:
@@ -25,7 +28,7 @@ class TwinEpilogue {
   int channel_axis_;
 };
 
-// Stores Apply(accumulator, index) at `index` of output 0 (dense or channels-last).
+// Stores Apply(accumulator, index) at `index` of output 0 (dense or channels-last, f32 or bf16).
 class TwinResult {
  public:
   TwinResult(const KernelArgs& args, uint32_t extra, int channel_axis);
@@ -33,7 +36,8 @@ class TwinResult {
 
  private:
   TwinEpilogue epilogue_;
-  float* base_;
+  void* base_;
+  bool narrow_;
   int rank_;
   int64_t strides_[kMaxRank];
   int64_t offset_;

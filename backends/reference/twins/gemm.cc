@@ -15,8 +15,8 @@ Rule RunGemm(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, voi
   constexpr int64_t kRows = 64;
   const TensorInfo& x = args.op->inputs[0];
   const TensorInfo& w = args.op->inputs[1];
-  const auto* xs = static_cast<const float*>(args.inputs[0]);
-  const auto* ws = static_cast<const float*>(args.inputs[1]);
+  const void* xs = args.inputs[0];
+  const void* ws = args.inputs[1];
   const TwinResult result(args, 2, x.rank - 1);
   const int64_t depth = w.dims[0];
   int64_t rows = 1;
@@ -27,8 +27,10 @@ Rule RunGemm(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, voi
       double sums[kRows] = {};
       for (int64_t k = 0; k < depth; ++k) {
         const int64_t at[2] = {k, n};
-        const double weight = ws[ElementOffset(w, at)];
-        for (int64_t i = 0; i < count; ++i) sums[i] += weight * xs[(first + i) * depth + k];
+        const double weight = NumberAt(w.dtype, ws, ElementOffset(w, at));
+        for (int64_t i = 0; i < count; ++i) {
+          sums[i] += weight * NumberAt(x.dtype, xs, (first + i) * depth + k);
+        }
       }
       for (int64_t i = 0; i < count; ++i) {
         int64_t index[kMaxRank];
