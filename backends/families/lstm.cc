@@ -14,7 +14,9 @@ Status CheckLstmRecurrence(const OpInfo& op, Footprint* footprint) {
   if (op.code_count != 0) return Bad(Rule::kInstructionCode, 0, op.code_count);
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
   FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kDense, 3));
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kLstmGates16, 2));
+  const DType r = op.inputs[1].dtype;
+  const bool narrow = r == DType::kF16 || r == DType::kBF16;
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, narrow ? r : DType::kF32, LayoutId::kLstmGates16, 2));
   FLOE_RETURN_IF_ERROR(CheckOperand(op, 4, DType::kF32, LayoutId::kDense, 3));
   const int64_t steps = op.inputs[0].dims[0];
   const int64_t batch = op.inputs[0].dims[1];

@@ -10,8 +10,8 @@ Status CheckPointwise(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 0));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
   const TensorInfo& y = op.outputs[0];
-  if (y.dtype != DType::kF32 && y.dtype != DType::kBool && y.dtype != DType::kU8 &&
-      y.dtype != DType::kI8) {
+  if (y.dtype != DType::kF32 && y.dtype != DType::kBF16 && y.dtype != DType::kBool &&
+      y.dtype != DType::kU8 && y.dtype != DType::kI8) {
     return Bad(Rule::kInstructionDType, static_cast<int64_t>(DType::kF32),
                static_cast<int64_t>(y.dtype))
         .ForOperand(op.input_count);
@@ -22,6 +22,8 @@ Status CheckPointwise(const OpInfo& op, Footprint* footprint) {
     FLOE_RETURN_IF_ERROR(CheckActivation(op, i));
     switch (x.dtype) {
       case DType::kF32:
+      case DType::kF16:
+      case DType::kBF16:
       case DType::kI32:
       case DType::kI64:
       case DType::kU8:

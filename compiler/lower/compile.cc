@@ -62,11 +62,17 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
       !s.ok()) {
     return s;
   }
-  const WinogradPlan winograd = PlanWinograd(*graph, options.accuracy);
+  const passes::WeightTypes types =
+      passes::ChooseWeightTypes(*graph, options.precision, report->passes);
+  // Winograd's weights are f32: it is for that precision.
+  WinogradPlan winograd;
+  if (options.precision == passes::Precision::kF32) {
+    winograd = PlanWinograd(*graph, options.accuracy);
+  }
   if (std::string line = winograd.Describe(options.accuracy); !line.empty()) {
     report->passes.Add(std::move(line));
   }
-  auto selected = SelectKernels(*graph, options.method, winograd);
+  auto selected = SelectKernels(*graph, options.method, winograd, types);
   if (!selected.ok()) return selected.status();
   LoweredProgram& program = **selected;
   if (absl::Status s = AddGoldens(*graph, options.goldens, &program); !s.ok()) return s;

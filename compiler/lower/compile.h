@@ -12,6 +12,7 @@
 #include "compiler/lower/plan.h"
 #include "compiler/lower/winograd_choice.h"
 #include "compiler/passes/pass.h"
+#include "compiler/passes/weight_types.h"
 #include "format/writer.h"
 
 namespace floe::lower {
@@ -26,6 +27,7 @@ struct Golden {
 
 struct CompileOptions {
   std::string method = "forward";
+  passes::Precision precision = passes::Precision::kF32;
   PlanOptions plan;
   passes::PassOptions passes;
   Accuracy accuracy = Accuracy::kDefault;

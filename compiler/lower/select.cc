@@ -21,9 +21,10 @@ std::string DescribeCode(const std::vector<PwInstr>& code) {
 
 absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& graph,
                                                               const std::string& method_name,
-                                                              const WinogradPlan& winograd) {
+                                                              const WinogradPlan& winograd,
+                                                              const passes::WeightTypes& types) {
   auto program = std::make_unique<LoweredProgram>(graph);
-  Selector selector(graph, winograd, program.get());
+  Selector selector(graph, winograd, types, program.get());
   if (absl::Status s = selector.Run(method_name); !s.ok()) return s;
   return program;
 }
@@ -32,6 +33,7 @@ absl::Status Selector::Run(const std::string& method_name) {
   FindHalos(*graph_);
   FindAbsorbedTransposes(*graph_);
   FindAttentionViews(*graph_);
+  FindNarrow(*graph_);
   std::vector<ValueId> inputs;
   for (const ir::Value* input : graph_->inputs()) {
     const ValueId id = program_.AddValue(input->name(), input->dtype(), input->shape());
@@ -202,6 +204,7 @@ ValueId Selector::Dense(const ir::Value* value) {
   if (value == nullptr) return kNoIndex;
   if (value->is_constant()) return ConstantAs(value, value->constant().dims());
   Home& home = homes_[value];
+  if (home.dense == kNoIndex && home.channels_last == kNoIndex) WidenHome(value);
   if (home.dense == kNoIndex) {
     home.dense = NewArenaValue(value->name() + "/dense", value->dtype(), value->shape());
     EmitCopy(home.channels_last, home.dense, "channels-last to dense");
@@ -211,6 +214,7 @@ ValueId Selector::Dense(const ir::Value* value) {
 
 ValueId Selector::ChannelsLast(const ir::Value* value) {
   Home& home = homes_[value];
+  if (home.dense == kNoIndex && home.channels_last == kNoIndex) WidenHome(value);
   if (home.channels_last == kNoIndex) {
     const ValueId dense = Dense(value);
     const auto halo = halos_.find(value);
@@ -223,6 +227,7 @@ ValueId Selector::ChannelsLast(const ir::Value* value) {
 }
 
 ValueId Selector::DefineDense(const ir::Value* value) {
+  if (narrow_.count(value) > 0) return DefineNarrow(value, LayoutId::kDense);
   ValueId id;
   const auto& outputs = graph_->outputs();
   const auto at = std::find(outputs.begin(), outputs.end(), value);
@@ -238,6 +243,7 @@ ValueId Selector::DefineDense(const ir::Value* value) {
 }
 
 ValueId Selector::DefineChannelsLast(const ir::Value* value) {
+  if (narrow_.count(value) > 0) return DefineNarrow(value, LayoutId::kChannelsLast);
   const auto halo = halos_.find(value);
   const ValueId id =
       NewArenaValue(value->name(), value->dtype(), value->shape(), LayoutId::kChannelsLast,

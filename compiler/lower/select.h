@@ -18,20 +18,23 @@
 #include "compiler/lower/head_view.h"
 #include "compiler/lower/lowered.h"
 #include "compiler/lower/winograd_choice.h"
+#include "compiler/passes/weight_types.h"
 
 namespace floe::lower {
 
 // Lowers all nodes and sets the program's method. `graph` is the pipeline's result (verified, types
-// inferred); `winograd` was made for it. The program has no arena plan and no constant offsets yet.
-absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(const ir::Graph& graph,
-                                                              const std::string& method_name,
-                                                              const WinogradPlan& winograd = {});
+// inferred); `winograd` and `weight_types` were made for it. The program has no arena plan and no
+// constant offsets yet.
+absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(
+    const ir::Graph& graph, const std::string& method_name, const WinogradPlan& winograd = {},
+    const passes::WeightTypes& weight_types = {});
 
 // The state of one lowering; the rules for the op families are its members, in select_*.cc.
 class Selector {
  public:
-  Selector(const ir::Graph& graph, const WinogradPlan& winograd, LoweredProgram* program)
-      : graph_(&graph), winograd_(winograd), program_(*program) {}
+  Selector(const ir::Graph& graph, const WinogradPlan& winograd,
+           const passes::WeightTypes& weight_types, LoweredProgram* program)
+      : graph_(&graph), winograd_(winograd), weight_types_(weight_types), program_(*program) {}
 
   absl::Status Run(const std::string& method_name);
 
@@ -40,6 +43,8 @@ class Selector {
   struct Home {
     ValueId dense = kNoIndex;
     ValueId channels_last = kNoIndex;
+    ValueId narrow_dense = kNoIndex;  // The same as bf16, for products.
+    ValueId narrow_channels_last = kNoIndex;
   };
 
   // --- select.cc: values and layouts
@@ -60,6 +65,17 @@ class Selector {
   Spec SpecFor(const ir::Node& node, KernelId kernel, std::string why) const;
   void Emit(Spec spec) { program_.AddInstruction(spec); }
   absl::Status Finish(const std::string& method_name, std::vector<ValueId> inputs);
+
+  // --- select_narrow.cc
+  DType WeightsOf(const ir::Node& node) const;
+  bool ReadsPairs(const ir::Node& node) const;
+  void FindNarrow(const ir::Graph& graph);
+  void EmitConvert(ValueId from, ValueId to, const std::string& why);
+  ValueId NarrowDense(const ir::Value* value);
+  ValueId NarrowChannelsLast(const ir::Value* value);
+  ValueId DefineNarrow(const ir::Value* value, LayoutId layout);
+  void WidenHome(const ir::Value* value);
+  ValueId NarrowConstant(const ir::Value* value, DType dtype);
 
   // --- select_control.cc
   absl::Status SelectIf(const ir::Node& node);
@@ -116,11 +132,14 @@ class Selector {
 
   const ir::Graph* graph_;  // The graph or body that is being lowered.
   const WinogradPlan& winograd_;
+  const passes::WeightTypes& weight_types_;
   LoweredProgram& program_;
   // A body's inputs are values of their own: a conversion made in a block is not seen outside.
   std::map<const ir::Value*, Home> homes_;
   std::map<const ir::Value*, Halo> halos_;
   std::map<std::pair<const ir::Value*, std::vector<int64_t>>, ValueId> constants_;
+  std::set<const ir::Value*> narrow_;  // Stored as bf16 by what makes them.
+  std::map<std::pair<const ir::Value*, DType>, ValueId> narrow_constants_;
   // Moves that a MatMul or an attention reads or writes through, and which are not run themselves.
   std::set<const ir::Node*> absorbed_;
   // Operands of attention, by node and number, and the moves that only they need.
@@ -129,6 +148,8 @@ class Selector {
   std::string current_;  // The node being lowered: the name of conversions made for it.
 };
 
+// " of bf16": weights of another type than f32, for --explain.
+std::string WeightsText(DType dtype);
 // "bias + relu", for --explain.
 std::string DescribeCode(const std::vector<PwInstr>& code);
 

@@ -89,22 +89,27 @@ absl::Status Selector::SelectConv(const ir::Node& node) {
   const int64_t groups = node.Int("groups");
   const bool depthwise = IsDepthwise(node);
   const Epilogue epilogue = EpilogueOf(node, 2);
+  const DType weights = WeightsOf(node);
+  const bool pairs = weights == DType::kBF16;
 
   Spec spec =
       SpecFor(node, depthwise ? KernelId::kDepthwiseConv : KernelId::kConv,
-              WithCode(absl::StrFormat("channels-last, %dx%d, %s", w.dims()[2], w.dims()[3],
-                                       depthwise ? "one filter per channel" : "16-column panels"),
+              WithCode(absl::StrFormat("channels-last, %dx%d, %s%s", w.dims()[2], w.dims()[3],
+                                       depthwise ? "one filter per channel" : "16-column panels",
+                                       WeightsText(weights)),
                        epilogue.code));
   spec.attrs = {w.dims()[2], w.dims()[3], strides[0], strides[1],   pads[0],
                 pads[1],     pads[2],     pads[3],    dilations[0], dilations[1]};
   if (!depthwise) spec.attrs.insert(spec.attrs.begin(), groups);
   const auto winograd = winograd_.choices.find(&node);
   spec.code = epilogue.code;
+  const LayoutId layout = depthwise ? LayoutId::kDepthwiseTaps16
+                          : pairs   ? LayoutId::kConvPairs16
+                                    : LayoutId::kConvPanels16;
   spec.inputs = {
-      ChannelsLast(node.input(0)),
-      program_.AddPacked(node.input(1)->name(), w,
-                         depthwise ? LayoutId::kDepthwiseTaps16 : LayoutId::kConvPanels16, w.dims(),
-                         depthwise ? 1 : static_cast<int>(groups), /*transposed=*/false)};
+      pairs ? NarrowChannelsLast(node.input(0)) : ChannelsLast(node.input(0)),
+      program_.AddPacked(node.input(1)->name(), w, layout, w.dims(),
+                         depthwise ? 1 : static_cast<int>(groups), /*transposed=*/false, weights)};
   if (winograd != winograd_.choices.end()) {
     const WinogradChoice& choice = winograd->second;
     spec.kernel = static_cast<uint32_t>(KernelId::kWinogradConv);
@@ -150,13 +155,17 @@ absl::Status Selector::SelectGemm(const ir::Node& node, const ir::Value* weights
   const size_t rank = w.dims().size();
   const std::vector<int64_t> dims = {w.dims()[rank - 2], w.dims()[rank - 1]};
   const Epilogue epilogue = EpilogueOf(node, 2);
-  Spec spec = SpecFor(
-      node, KernelId::kGemm,
-      WithCode(absl::StrFormat("constant weights %dx%d in 16-column panels", dims[0], dims[1]),
-               epilogue.code));
+  const DType type = WeightsOf(node);
+  const bool pairs = type == DType::kBF16;
+  Spec spec = SpecFor(node, KernelId::kGemm,
+                      WithCode(absl::StrFormat("constant weights %dx%d in 16-column panels%s",
+                                               dims[0], dims[1], WeightsText(type)),
+                               epilogue.code));
   spec.code = epilogue.code;
-  spec.inputs = {Dense(node.input(0)),
-                 program_.AddPacked(weights->name(), w, LayoutId::kGemmPanels16, dims, 1, false)};
+  spec.inputs = {pairs ? NarrowDense(node.input(0)) : Dense(node.input(0)),
+                 program_.AddPacked(weights->name(), w,
+                                    pairs ? LayoutId::kGemmPairs16 : LayoutId::kGemmPanels16, dims,
+                                    1, false, type)};
   for (const ir::Value* v : epilogue.operands) spec.inputs.push_back(Dense(v));
   spec.outputs = {DefineDense(node.output())};
   Emit(std::move(spec));

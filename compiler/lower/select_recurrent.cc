@@ -65,10 +65,15 @@ ValueId Selector::InputProducts(const ir::Node& node, int64_t direction, int64_t
   const int64_t hidden = node.Int("hidden"), rows = gates * hidden;
   const int64_t width = w->constant().dims()[2];
   const std::string suffix = SuffixOf(node, direction);
-  Spec gemm = SpecFor(node, KernelId::kGemm, "input products of all steps");
+  Spec gemm =
+      SpecFor(node, KernelId::kGemm, "input products of all steps" + WeightsText(WeightsOf(node)));
+  const DType type = WeightsOf(node);
+  const bool pairs = type == DType::kBF16;
   gemm.inputs = {
-      Dense(x), program_.AddPacked(w->name() + suffix, Row(w->constant(), direction, {rows, width}),
-                                   LayoutId::kGemmPanels16, {width, rows}, 1, true)};
+      pairs ? NarrowDense(x) : Dense(x),
+      program_.AddPacked(w->name() + suffix, Row(w->constant(), direction, {rows, width}),
+                         pairs ? LayoutId::kGemmPairs16 : LayoutId::kGemmPanels16, {width, rows}, 1,
+                         true, type)};
   if (b != nullptr) {
     // Both biases, but for that of a product which the reset gate scales.
     const bool apart = node.op() == OpId::kGru && CellOf(node) == Cell::kGruResetAfter;
@@ -122,15 +127,15 @@ absl::Status Selector::SelectRecurrent(const ir::Node& node) {
     const std::string suffix = SuffixOf(node, d);
     const ValueId xw = InputProducts(node, d, gates);
     Spec step = SpecFor(node, lstm ? KernelId::kLstmRecurrence : KernelId::kGatedRecurrence,
-                        "gates of 16 units interleaved");
+                        "gates of 16 units interleaved" + WeightsText(WeightsOf(node)));
     const int64_t reverse = direction == 1 || d == 1 ? 1 : 0;
     std::vector<ir::Shape> shapes = {{x->shape()[0], batch, ir::Dim(hidden)},
                                      {batch, ir::Dim(hidden)}};
     if (lstm) {
       step.attrs = {reverse};
-      const ValueId packed =
-          program_.AddPacked(r->name() + suffix, Row(r->constant(), d, {4 * hidden, hidden}),
-                             LayoutId::kLstmGates16, {hidden, 4 * hidden}, 1, true);
+      const ValueId packed = program_.AddPacked(
+          r->name() + suffix, Row(r->constant(), d, {4 * hidden, hidden}), LayoutId::kLstmGates16,
+          {hidden, 4 * hidden}, 1, true, WeightsOf(node));
       step.inputs = {xw, packed, InitialState(node, 5, d), InitialState(node, 6, d)};
       shapes.push_back(shapes[1]);
     } else {

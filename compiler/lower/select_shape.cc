@@ -58,9 +58,15 @@ absl::Status Selector::SelectMovement(const ir::Node& node) {
           indices->is_constant()
               ? program_.AddConstant(indices->name(), indices->constant(), /*index=*/true)
               : Dense(indices);
-      spec.inputs = {Dense(x), index_id};
-      spec.outputs = {DefineDense(y)};
+      const DType type = WeightsOf(node);
+      const bool narrow = type != DType::kF32 && x->dtype() == DType::kF32;
+      const ValueId table = narrow ? NarrowConstant(x, type) : Dense(x);
+      const ValueId rows =
+          narrow ? NewArenaValue(y->name() + "/narrow", type, y->shape()) : DefineDense(y);
+      spec.inputs = {table, index_id};
+      spec.outputs = {rows};
       Emit(std::move(spec));
+      if (narrow) EmitConvert(rows, DefineDense(y), "the table's rows in f32");
       return absl::OkStatus();
     }
     default:
@@ -118,6 +124,7 @@ absl::Status Selector::SelectPointwise(const ir::Node& node) {
 
 // The reference kernel on dense tensors; an epilogue becomes a pointwise region behind it.
 absl::Status Selector::SelectGeneric(const ir::Node& node, const std::string& why) {
+  for (const ir::Value* v : node.outputs()) narrow_.erase(v);  // It stores what the op says.
   Spec spec = SpecFor(node, KernelId::kGeneric, "falls back to the reference kernel: " + why);
   spec.attrs = {static_cast<int64_t>(node.op())};
   const std::vector<int64_t> words = ir::AttrWords(node);

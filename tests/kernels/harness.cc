@@ -9,6 +9,7 @@
 #include <memory>
 #include <random>
 
+#include "backends/reference/element.h"
 #include "backends/registry.h"
 
 namespace floe::testing {
@@ -96,7 +97,9 @@ void StoreElement(DType dtype, unsigned char* base, int64_t at, double v) {
     case DType::kU32:
       return put(static_cast<int32_t>(v));
     case DType::kF16:
+      return put(reference::F16::FromDouble(v));
     case DType::kBF16:
+      return put(reference::BF16::FromDouble(v));
     case DType::kI16:
     case DType::kU16:
       return put(static_cast<int16_t>(v));
@@ -116,7 +119,7 @@ void FillTensor(const TensorSpec& spec, unsigned char* base, uint32_t seed) {
       v = static_cast<double>(spec.values[static_cast<size_t>(i) % spec.values.size()]);
     } else if (t.dtype == DType::kBool) {
       v = static_cast<double>(random() % 2);
-    } else if (!IsFloat(t.dtype) || t.dtype == DType::kF16 || t.dtype == DType::kBF16) {
+    } else if (!IsFloat(t.dtype)) {
       v = static_cast<double>(static_cast<int>(random() % 251) - 125);
       if (t.dtype == DType::kI64) v += static_cast<double>(random()) * 1024.0;
     } else if (spec.fill == Fill::kSmallInts) {

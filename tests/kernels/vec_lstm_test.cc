@@ -6,15 +6,17 @@
 namespace floe::testing {
 namespace {
 
-KernelCase Lstm(int64_t steps, int64_t batch, int64_t hidden, bool reverse, bool states) {
+KernelCase Lstm(int64_t steps, int64_t batch, int64_t hidden, bool reverse, bool states,
+                DType weights = DType::kF32) {
   KernelCase c{.name = "T" + std::to_string(steps) + " N" + std::to_string(batch) + " H" +
-                       std::to_string(hidden) + (reverse ? " reverse" : ""),
+                       std::to_string(hidden) + (reverse ? " reverse" : "") + " " +
+                       DTypeName(weights),
                .kernel = KernelId::kLstmRecurrence,
                .inputs = {},
                .outputs = {}};
   const TensorSpec state = states ? Dense({batch, hidden}) : Absent();
   c.inputs = {Dense({steps, batch, 4 * hidden}),
-              InLayout(Dense({hidden, 4 * hidden}), LayoutId::kLstmGates16), state, state};
+              InLayout(Dense({hidden, 4 * hidden}, weights), LayoutId::kLstmGates16), state, state};
   c.outputs = {Dense({steps, batch, hidden}), Dense({batch, hidden}), Dense({batch, hidden})};
   c.attrs = {reverse ? 1 : 0};
   // Errors of a step grow over the following ones: weights of variance 1 are far from contracting.
@@ -33,6 +35,12 @@ TEST(LstmTest, EveryTableMatchesTheTwin) {
     }
   }
   RunKernelCase(Lstm(2, 1, 130, false, true));
+  for (const DType weights : {DType::kF16, DType::kBF16}) {
+    for (const int64_t hidden : {1, 19, 40}) {
+      for (const int64_t batch : {1, 2, 5})
+        RunKernelCase(Lstm(3, batch, hidden, false, true, weights));
+    }
+  }
 }
 
 TEST(LstmTest, WithoutStepsTheStatesAreTheInitialOnes) {
@@ -53,6 +61,9 @@ TEST(LstmTest, RefusesWhatDoesNotFit) {
     }
   }
   KernelCase bad = good;
+  bad.inputs[1].info.dtype = DType::kI8;
+  EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionDType);
+  bad = good;
   bad.outputs[2] = Absent();
   EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionOperand);
 }

@@ -120,7 +120,8 @@ TEST(Pointwise, ChannelsLastWithHalos) {
 }
 
 TEST(Pointwise, ConvertsLoads) {
-  for (DType t : {DType::kI32, DType::kI64, DType::kU8, DType::kI8, DType::kBool}) {
+  for (DType t : {DType::kF16, DType::kBF16, DType::kI32, DType::kI64, DType::kU8, DType::kI8,
+                  DType::kBool}) {
     for (const std::vector<int64_t>& dims :
          {std::vector<int64_t>{37, 45}, {45}, {1}, {37, 1}, {1, 1}}) {
       const std::vector<PwInstr> code = {PwLoad(0, 0), PwLoad(1, 1), Pw(PwOp::kSub, 0, 0, 1)};
@@ -133,6 +134,24 @@ TEST(Pointwise, ConvertsLoads) {
   }
   RunKernelCase(Region("i64 beyond 2^24", {Values({3}, DType::kI64, {16777217, -33554435, 1})},
                        Dense({3}), {PwLoad(0, 0)}));
+}
+
+TEST(Pointwise, BrainResults) {
+  for (int64_t n : {1, 5, 16, 100, 4099}) {
+    RunKernelCase(Region("copy", {Dense({2, n})}, Dense({2, n}, DType::kBF16), {PwLoad(0, 0)}));
+    RunKernelCase(Region("from f16", {Dense({n}, DType::kF16)}, Dense({n}, DType::kBF16),
+                         {PwLoad(0, 0), Pw(PwOp::kNeg, 0, 0)}));
+    RunKernelCase(Region("in place", {Dense({3, n}, DType::kBF16), Dense({3, n})},
+                         Dense({3, n}, DType::kBF16),
+                         {PwLoad(0, 0), PwLoad(1, 1), Pw(PwOp::kAdd, 0, 0, 1)}));
+  }
+  // Ties go to even, and the greatest numbers to infinity.
+  RunKernelCase(Region("ties", {Values({6}, DType::kF32, {257, 259, -257, -259, 65793, 65791})},
+                       Dense({6}, DType::kBF16), {PwLoad(0, 0)}));
+  RunKernelCase(Region("overflow", {Dense({5})}, Dense({5}, DType::kBF16),
+                       {PwLoad(1, 0), PwImm(PwOp::kConst, 0, 0, 3.4e38f)}));
+  RunKernelCase(Region("halo", {Nhwc({2, 5, 3, 4}, {2, 1, 1})},
+                       Nhwc({2, 5, 3, 4}, {1, 1, 1}, DType::kBF16), {PwLoad(0, 0)}));
 }
 
 TEST(Pointwise, BoolResults) {

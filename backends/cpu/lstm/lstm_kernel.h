@@ -6,6 +6,7 @@
 // happens in registers. The running cell state is the output c; h of a step is the step's row of y.
 #include "backends/cpu/loops.h"
 #include "backends/cpu/math.h"
+#include "backends/cpu/narrow.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu::FLOE_ISA {
@@ -13,7 +14,7 @@ namespace {
 
 struct LstmStep {
   int64_t batch, hidden;
-  const float* r;
+  const void* r;
   const float* xw;  // [N,4H] of this step.
   const float* h;   // [N,H] or null (zeros).
   const float* c;   // [N,H] or null (zeros).
@@ -34,8 +35,22 @@ FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
   }
 }
 
+// R as it is stored. Narrow numbers are widened exactly: all arithmetic is f32.
+struct WholeWeights {
+  using Stored = float;
+  FLOE_INLINE static F32 Read(const float* p) { return LoadAligned(p); }
+};
+struct HalfWeights {
+  using Stored = uint16_t;
+  FLOE_INLINE static F32 Read(const uint16_t* p) { return LoadHalf(p); }
+};
+struct BrainWeights {
+  using Stored = uint16_t;
+  FLOE_INLINE static F32 Read(const uint16_t* p) { return LoadBrain(p); }
+};
+
 // kRows batch rows from n on, kParts vectors of the 16 units of `group` from vector `part` on.
-template <int kRows, int kParts>
+template <class Weights, int kRows, int kParts>
 FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n) {
   const int64_t unit = group * kPanel + part * kWidth;
   if (unit >= s.hidden) return;
@@ -43,7 +58,8 @@ FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n
     const int64_t left = s.hidden - unit - p * kWidth;
     return left < 0 ? 0 : left;
   };
-  const float* r = s.r + group * s.hidden * 4 * kPanel + part * kWidth;
+  const auto* r = static_cast<const typename Weights::Stored*>(s.r) +
+                  group * s.hidden * 4 * kPanel + part * kWidth;
   F32 gates[kRows][4][kParts];
   for (int b = 0; b < kRows; ++b) {
     for (int g = 0; g < 4; ++g) {
@@ -60,7 +76,7 @@ FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n
         const F32 hk = Broadcast(h[b * s.hidden + k]);
         for (int g = 0; g < 4; ++g) {
           for (int p = 0; p < kParts; ++p) {
-            const F32 w = LoadAligned(r + g * kPanel + p * kWidth);
+            const F32 w = Weights::Read(r + g * kPanel + p * kWidth);
             gates[b][g][p] = MulAdd(hk, w, gates[b][g][p]);
           }
         }
@@ -83,6 +99,7 @@ FLOE_INLINE void LstmUnits(const LstmStep& s, int64_t group, int part, int64_t n
   }
 }
 
+template <class Weights>
 void LstmGroup(const LstmStep& s, int64_t group) {
   // The registers hold 16 accumulators with AVX-512 (four rows), else 8: two rows of one vector, or
   // one row of two, so that a single row uses the cache lines of R as a whole.
@@ -90,10 +107,11 @@ void LstmGroup(const LstmStep& s, int64_t group) {
   constexpr int kParts = kRowVecs > 1 ? 2 : 1;
   int64_t n = 0;
   for (; n + kMost <= s.batch; n += kMost) {
-    for (int part = 0; part < kRowVecs; ++part) LstmUnits<kMost, 1>(s, group, part, n);
+    for (int part = 0; part < kRowVecs; ++part) LstmUnits<Weights, kMost, 1>(s, group, part, n);
   }
   for (; n < s.batch; ++n) {
-    for (int part = 0; part < kRowVecs; part += kParts) LstmUnits<1, kParts>(s, group, part, n);
+    for (int part = 0; part < kRowVecs; part += kParts)
+      LstmUnits<Weights, 1, kParts>(s, group, part, n);
   }
 }
 
@@ -109,7 +127,7 @@ FLOE_INLINE LstmStep StepOf(const KernelArgs& args, uint32_t phase) {
   const int64_t plane = s.batch * s.hidden;
   float* y = static_cast<float*>(args.outputs[0]);
   float* c = static_cast<float*>(args.outputs[2]);
-  s.r = static_cast<const float*>(args.inputs[1]);
+  s.r = args.inputs[1];
   s.xw = static_cast<const float*>(args.inputs[0]) + t * 4 * plane;
   s.h = phase == 0 ? static_cast<const float*>(args.inputs[2]) : y + before * plane;
   s.c = phase == 0 ? static_cast<const float*>(args.inputs[3]) : c;
@@ -143,7 +161,10 @@ Status PrepareLstmRecurrence(const OpInfo& op, const PrepareContext& context, vo
   int64_t tasks = context.workers <= 1 ? 1 : 2 * static_cast<int64_t>(context.workers);
   if (tasks > groups / grain) tasks = groups / grain;
   schedule->tasks = tasks < 1 || steps == 0 ? 1u : static_cast<uint32_t>(tasks);
-  schedule->variant = FLOE_VARIANT("f32_lstm_16u");
+  const DType weights = op.inputs[1].dtype;
+  schedule->variant = weights == DType::kF16    ? FLOE_VARIANT("f16w_lstm_16u")
+                      : weights == DType::kBF16 ? FLOE_VARIANT("bf16w_lstm_16u")
+                                                : FLOE_VARIANT("f32_lstm_16u");
   *static_cast<uint32_t*>(state) = schedule->tasks;
   return OkStatus();
 }
@@ -162,7 +183,17 @@ Rule RunLstmRecurrence(const KernelArgs& args, uint32_t phase, uint32_t begin, u
     TaskShare(groups, task, tasks, &first, &last);
     for (int64_t i = first; i < last; ++i) {
       // Back and forth: what the step before read last is still in the cache.
-      LstmGroup(step, phase % 2 == 0 ? i : first + last - 1 - i);
+      const int64_t group = phase % 2 == 0 ? i : first + last - 1 - i;
+      switch (args.op->inputs[1].dtype) {
+        case DType::kF16:
+          LstmGroup<HalfWeights>(step, group);
+          break;
+        case DType::kBF16:
+          LstmGroup<BrainWeights>(step, group);
+          break;
+        default:
+          LstmGroup<WholeWeights>(step, group);
+      }
     }
   }
   return Rule::kNone;

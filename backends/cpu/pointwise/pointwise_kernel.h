@@ -1,5 +1,6 @@
 // The pointwise family: stand-alone regions over whole tensors, tile by tile through the VM.
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/narrow.h"
 #include "backends/cpu/pointwise/plan.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/simd.h"
@@ -73,6 +74,12 @@ FLOE_INLINE void StoreBytes(const float* x, int64_t n, bool is_signed, uint8_t* 
   }
 }
 
+FLOE_INLINE void StoreBrains(const float* x, int64_t n, uint16_t* y) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) StoreBrain(y + i, Load(x + i));
+  if (i < n) StoreBrainTail(y + i, n - i, LoadTail(x + i, n - i));
+}
+
 FLOE_INLINE void RunRegionTile(const KernelArgs& args, const PointwisePlan& plan,
                                const TileCursor& cursor) {
   const OpInfo& op = *args.op;
@@ -99,6 +106,11 @@ FLOE_INLINE void RunRegionTile(const KernelArgs& args, const PointwisePlan& plan
   alignas(64) float result[1024];
   RunTileProgram(op.code, op.code_count, plan.registers, views, nullptr, rows, cols,
                  {result, cols});
+  if (op.outputs[0].dtype == DType::kBF16) {
+    uint16_t* y16 = static_cast<uint16_t*>(args.outputs[0]) + at;
+    for (int64_t r = 0; r < rows; ++r) StoreBrains(result + r * cols, cols, y16 + r * row_stride);
+    return;
+  }
   uint8_t* y = static_cast<uint8_t*>(args.outputs[0]) + at;
   if (op.outputs[0].dtype != DType::kBool) {
     const bool is_signed = op.outputs[0].dtype == DType::kI8;

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "backends/cpu/math.h"
+#include "backends/cpu/narrow.h"
 #include "backends/cpu/pointwise/map_tile.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/pointwise/vm_step.h"
@@ -243,6 +244,22 @@ FLOE_INLINE void ConvertRows(const TileView& v, float* to, int64_t rows, int64_t
   }
 }
 
+template <bool kBrain>
+FLOE_INLINE void ConvertHalves(const TileView& v, float* to, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const auto* p = static_cast<const uint16_t*>(v.base) + r * v.row_stride;
+    float* q = to + r * cols;
+    int64_t i = 0;
+    for (; v.col_stride == 1 && i + kWidth <= cols; i += kWidth) {
+      Store(q + i, kBrain ? LoadBrain(p + i) : LoadHalf(p + i));
+    }
+    for (; i < cols; ++i) {
+      const uint16_t* one = p + i * v.col_stride;
+      StoreTail(q + i, 1, kBrain ? LoadBrainTail(one, 1) : LoadHalfTail(one, 1));
+    }
+  }
+}
+
 // The register that holds the view: a pointer into the operand if it is f32 and contiguous, else a
 // converted copy in `buffer`.
 [[gnu::noinline]] Source LoadView(const TileView& v, float* buffer, int64_t rows, int64_t cols) {
@@ -255,6 +272,12 @@ FLOE_INLINE void ConvertRows(const TileView& v, float* to, int64_t rows, int64_t
   switch (v.dtype) {
     case DType::kF32:
       ConvertRows<float>(v, buffer, copied_rows, copied_cols);
+      break;
+    case DType::kF16:
+      ConvertHalves<false>(v, buffer, copied_rows, copied_cols);
+      break;
+    case DType::kBF16:
+      ConvertHalves<true>(v, buffer, copied_rows, copied_cols);
       break;
     case DType::kI32:
       ConvertRows<int32_t>(v, buffer, copied_rows, copied_cols);

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "backends/reference/twins/epilogue.h"
 #include "backends/reference/twins/twins.h"
 
 namespace floe::reference::twins {
@@ -22,7 +23,7 @@ Rule RunLstmRecurrence(const KernelArgs& args, uint32_t, uint32_t, uint32_t, voi
   const int64_t batch = op.inputs[0].dims[1];
   const int64_t hidden = op.inputs[1].dims[0];
   const auto* xw = static_cast<const float*>(args.inputs[0]);
-  const auto* r = static_cast<const float*>(args.inputs[1]);
+  const void* r = args.inputs[1];
   const auto* h0 = static_cast<const float*>(args.inputs[2]);
   const auto* c0 = static_cast<const float*>(args.inputs[3]);
   auto* y = static_cast<float*>(args.outputs[0]);
@@ -42,7 +43,8 @@ Rule RunLstmRecurrence(const KernelArgs& args, uint32_t, uint32_t, uint32_t, voi
           double sum = xw[(t * batch + n) * 4 * hidden + g * hidden + u];
           for (int64_t k = 0; k < hidden; ++k) {
             const int64_t at[2] = {k, g * hidden + u};
-            sum += static_cast<double>(h[n * hidden + k]) * r[ElementOffset(op.inputs[1], at)];
+            const double weight = NumberAt(op.inputs[1].dtype, r, ElementOffset(op.inputs[1], at));
+            sum += static_cast<double>(h[n * hidden + k]) * weight;
           }
           gate[g] = sum;
         }
