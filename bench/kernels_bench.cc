@@ -5,8 +5,8 @@
 //   kernels_bench --benchmark_filter='conv/.*avx512'
 //
 // FLOP/s counts useful operations only, not padding, over CPU time; "peak%" is their share of what
-// the FMA probe (for integer products: the byte probe) reached in this process just before; B/s is
-// the size of all operands over the time.
+// the FMA probe (for integer products the byte probe, for bf16 its own) reached in this process just
+// before; B/s is the size of all operands over the time.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -234,6 +234,34 @@ bool MultipliesBytes(KernelId id) {
   return id == KernelId::kQGemm || id == KernelId::kQConv || id == KernelId::kQDepthwiseConv;
 }
 
+// The same with bf16 operands and weights and an f32 result, or with f16 weights.
+Case AsBf16(Case c) {
+  c.name += "_bf16";
+  c.inputs[0].dtype = c.inputs[1].dtype = DType::kBF16;
+  c.inputs[1].layout =
+      c.kernel == KernelId::kGemm ? LayoutId::kGemmPairs16 : LayoutId::kConvPairs16;
+  return c;
+}
+Case WithF16Weights(Case c) {
+  c.name += "_f16w";
+  c.inputs[1].dtype = DType::kF16;
+  return c;
+}
+
+void AddNarrowProducts(std::vector<Case>* cases) {
+  for (const Case& c : {Gemm("bert_projection_128x768x768", 128, 768, 768),
+                        Gemm("bert_ffn_in_gelu_128x768x3072", 128, 768, 3072, kGelu),
+                        Gemm("bert_ffn_out_residual_128x3072x768", 128, 3072, 768, {}, true),
+                        Gemm("bert_projection_32x768x768", 32, 768, 768),
+                        Gemm("lstm_logits_1x650x10000", 1, 650, 10000),
+                        Conv("resnet_3x3_64_64_56", 64, 64, 56, 3, 1),
+                        Conv("resnet_3x3_256_256_14_residual", 256, 256, 14, 3, 1, kRelu, true),
+                        Conv("resnet_1x1_256_64_56", 256, 64, 56, 1, 1)}) {
+    cases->push_back(AsBf16(c));
+    cases->push_back(WithF16Weights(c));
+  }
+}
+
 void AddProducts(std::vector<Case>* cases) {
   cases->push_back(Gemm("bert_projection_128x768x768", 128, 768, 768));
   cases->push_back(Gemm("bert_ffn_in_gelu_128x768x3072", 128, 768, 3072, kGelu));
@@ -387,6 +415,7 @@ std::vector<Case> AllCases() {
   std::vector<Case> cases;
   AddProducts(&cases);
   AddIntegerProducts(&cases);
+  AddNarrowProducts(&cases);
   AddAttention(&cases);
   AddOthers(&cases);
   return cases;
@@ -455,6 +484,13 @@ class Instance {
     if (fill && !failed_ && t.dtype == DType::kF32) {
       auto* f = reinterpret_cast<float*>(buffer.get());
       for (int64_t i = 0; i < bytes / 4; ++i) f[i] = uniform_(random_);
+    } else if (fill && !failed_ && (t.dtype == DType::kBF16 || t.dtype == DType::kF16)) {
+      // Normal numbers of either type: the sign, and some bits of exponent and mantissa.
+      auto* half = reinterpret_cast<uint16_t*>(buffer.get());
+      const int top = t.dtype == DType::kBF16 ? 0x3d00 : 0x2800;
+      for (int64_t i = 0; i < bytes / 2; ++i) {
+        half[i] = static_cast<uint16_t>(top | (random_() & 0x80ff));
+      }
     } else if (fill && !failed_ && t.dtype == DType::kI64) {
       auto* n = reinterpret_cast<int64_t*>(buffer.get());
       for (int64_t i = 0; i < bytes / 8; ++i) n[i] = static_cast<int64_t>(random_() % 30522);
@@ -509,6 +545,8 @@ void Measure(benchmark::State& state, const Case& c, const KernelTable& table, d
   state.SetLabel(instance.schedule.variant);
 }
 
+bool IsBf16(const Case& c) { return c.inputs[0].dtype == DType::kBF16; }
+
 void Register(const std::vector<Case>& cases) {
   for (const KernelTable* table : AllKernelTables()) {
     if (std::string(table->backend) == "reference" || !table->available()) continue;
@@ -517,12 +555,19 @@ void Register(const std::vector<Case>& cases) {
     const double bytes = ProbeByteGops(table->isa);
     benchmark::AddCustomContext(std::string("probe_byte_gops_") + table->isa,
                                 std::to_string(bytes));
+    const double bf16_peak = ProbeBf16Gflops(table->isa);
+    if (bf16_peak > 0) {
+      benchmark::AddCustomContext(std::string("probe_bf16_gflops_") + table->isa,
+                                  std::to_string(bf16_peak));
+    }
     for (const Case& c : cases) {
       const auto id = static_cast<uint32_t>(c.kernel);
       if (table->kernels[id].prepare == nullptr) continue;
       const std::string name = std::string(FindKernel(id)->name) + "/" + c.name + "/" + table->isa;
       benchmark::RegisterBenchmark(name.c_str(), Measure, std::cref(c), std::cref(*table),
-                                   MultipliesBytes(c.kernel) ? bytes : peak)
+                                   MultipliesBytes(c.kernel)    ? bytes
+                                   : IsBf16(c) && bf16_peak > 0 ? bf16_peak
+                                                                : peak)
           ->Unit(benchmark::kMicrosecond);
     }
   }

@@ -85,7 +85,9 @@ void RunStream(const Options& options, Stream* stream) {
 
 double RoofShare(const floe_profile_entry& e, const Roofline& roof, int workers) {
   const double seconds = static_cast<double>(e.end_ns - e.begin_ns) * 1e-9;
-  const double compute = e.flops / (roof.gflops * 1e9 * workers);
+  // Products of bf16, where the CPU has an instruction for them.
+  const bool bf16 = roof.bf16_gflops > 0 && std::strncmp(e.variant, "bf16_", 5) == 0;
+  const double compute = e.flops / ((bf16 ? roof.bf16_gflops : roof.gflops) * 1e9 * workers);
   const double memory = e.bytes / (roof.cache_gbytes * 1e9 * workers);
   return seconds > 0 ? std::max(compute, memory) / seconds : 0;
 }

@@ -170,6 +170,7 @@ std::string ToJson(const Options& options, const Measurement& m) {
   j["roofline"] = {{"isa", m.before.isa},
                    {"gflops", m.before.gflops},
                    {"gflops_after", m.gflops_after},
+                   {"bf16_gflops", m.before.bf16_gflops},
                    {"dram_gbytes", m.before.gbytes},
                    {"l2_gbytes", m.before.cache_gbytes}};
   for (const OpRow& r : m.ops) {

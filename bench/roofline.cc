@@ -44,6 +44,29 @@ __attribute__((target("avx512f"))) double FmaAvx512(int64_t steps) {
   return 12.0 * 16 * 2 * static_cast<double>(steps);
 }
 
+__attribute__((target("avx512f,avx512bf16"))) double DotBf16(int64_t steps) {
+  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
+                   : "xmm14", "xmm15");
+  for (int64_t s = 0; s < steps; ++s) {
+    asm volatile(
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm0\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm1\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm2\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm3\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm4\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm5\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm6\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm7\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm8\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm9\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm10\n"
+        "vdpbf16ps %%zmm15, %%zmm14, %%zmm11\n" ::
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+              "xmm10", "xmm11");
+  }
+  return 12.0 * 16 * 4 * static_cast<double>(steps);
+}
+
 __attribute__((target("avx2,fma"))) double FmaAvx2(int64_t steps) {
   asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
                    : "xmm14", "xmm15");
@@ -185,7 +208,7 @@ double FlopsOf(const std::string& isa, int64_t steps) {
 double ByteOpsOf(const std::string& isa, int64_t steps) {
 #if defined(__x86_64__)
   if (isa == "amx") return DotTiles(steps);
-  if (isa == "avx512vnni") return DotAvx512(steps);
+  if (isa == "avx512vnni" || isa == "avx512bf16") return DotAvx512(steps);
   if (isa == "avxvnni") return DotAvx(steps);
   if (isa == "avx512") return PairsAvx512(steps);
   if (isa == "avx2") return PairsAvx2(steps);
@@ -238,10 +261,24 @@ double ProbeByteGops(const std::string& isa) {
   return best;
 }
 
+double ProbeBf16Gflops([[maybe_unused]] const std::string& isa) {
+  double best = 0;
+#if defined(__x86_64__)
+  if (!isa.empty() && isa != "avx512bf16" && isa != "amx") return 0;
+  if (!__builtin_cpu_supports("avx512bf16")) return 0;
+  for (int r = 0; r < 7; ++r) {
+    const auto start = Clock::now();
+    best = std::max(best, DotBf16(1'000'000) / Seconds(start) / 1e9);
+  }
+#endif
+  return best;
+}
+
 Roofline ProbeRoofline(const std::string& isa) {
   Roofline r;
   r.isa = PickIsa(isa);
   r.gflops = ProbeGflops(isa);
+  r.bf16_gflops = ProbeBf16Gflops(isa);
   r.gbytes = ReadBandwidth(size_t{256} << 20, 3) / 1e9;
   r.cache_gbytes = ReadBandwidth(size_t{256} << 10, 200) / 1e9;
   return r;

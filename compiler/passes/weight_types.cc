@@ -63,14 +63,17 @@ const char* RefuseGather(const ir::Node& node, Precision) {
 }
 
 const std::vector<PolicyRow>& Policy() {
-  constexpr char kSums[] = "its sums need f32";
+  static constexpr char kNoKernels[] = "there are no kernels for it";
+  static constexpr char kSums[] = "its sums need f32";
+  static constexpr char kTwo[] = "its products are of two activations";
   static const auto& rows = *new std::vector<PolicyRow>{
       {OpId::kConv, {1}, RefuseConv, nullptr},     {OpId::kMatMul, {1}, RefuseProduct, nullptr},
       {OpId::kGemm, {1}, RefuseProduct, nullptr},  {OpId::kLstm, {1, 2}, RefuseLstm, nullptr},
-      {OpId::kGather, {0}, RefuseGather, nullptr}, {OpId::kSoftmax, {}, nullptr, kSums},
-      {OpId::kLogSoftmax, {}, nullptr, kSums},     {OpId::kLayerNorm, {}, nullptr, kSums},
-      {OpId::kRmsNorm, {}, nullptr, kSums},        {OpId::kReduce, {}, nullptr, kSums},
-      {OpId::kAvgPool, {}, nullptr, kSums},
+      {OpId::kGather, {0}, RefuseGather, nullptr}, {OpId::kGru, {}, nullptr, kNoKernels},
+      {OpId::kRnn, {}, nullptr, kNoKernels},       {OpId::kAttention, {}, nullptr, kTwo},
+      {OpId::kSoftmax, {}, nullptr, kSums},        {OpId::kLogSoftmax, {}, nullptr, kSums},
+      {OpId::kLayerNorm, {}, nullptr, kSums},      {OpId::kRmsNorm, {}, nullptr, kSums},
+      {OpId::kReduce, {}, nullptr, kSums},         {OpId::kAvgPool, {}, nullptr, kSums},
   };
   return rows;
 }

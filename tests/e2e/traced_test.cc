@@ -158,7 +158,8 @@ struct Program {
   Model model;
 };
 
-absl::StatusOr<Program> Compile(const json& model, const json& file) {
+absl::StatusOr<Program> Compile(const json& model, const json& file,
+                                passes::Precision precision = passes::Precision::kF32) {
   auto graph = Import(model, file);
   if (!graph.ok()) return graph.status();
   Program program;
@@ -169,7 +170,9 @@ absl::StatusOr<Program> Compile(const json& model, const json& file) {
     return true;
   };
   lower::CompileReport report;
-  const absl::Status s = lower::Compile(*std::move(graph), {}, sink, &program.bytes, &report);
+  lower::CompileOptions compile;
+  compile.precision = precision;
+  const absl::Status s = lower::Compile(*std::move(graph), compile, sink, &program.bytes, &report);
   if (!s.ok()) return s;
   OpenOptions options;
   options.copy = 1;  // The bytes are not aligned.
@@ -247,10 +250,10 @@ absl::StatusOr<std::vector<cli::Array>> RunOnce(const Program& program, Session&
 using Outputs = std::vector<std::vector<cli::Array>>;  // By run, by output.
 
 // Runs all goldens that apply; the outputs of those that do not are left empty.
-void RunFile(const json& model, const json& file, const Program& program, Outputs* all) {
+void RunFile(const json& model, const json& file, const Program& program, Outputs* all,
+             double tolerance) {
   auto session = Session::Make(program.model);
   ASSERT_TRUE(session.ok()) << session.outcome().Message();
-  const double tolerance = ToleranceOf(model, file);
   for (const json& run : model["runs"][file["dtype"].get<std::string>()]) {
     all->emplace_back();
     if (!Applies(run, file)) continue;
@@ -298,7 +301,7 @@ TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
     EXPECT_TRUE(program.ok()) << program.status();
     if (!program.ok()) continue;
     Outputs outputs;
-    RunFile(model(), file, *program, &outputs);
+    RunFile(model(), file, *program, &outputs, ToleranceOf(model(), file));
     Outputs& other = first[file["dtype"].get<std::string>()];
     other.resize(std::max(other.size(), outputs.size()));
     for (size_t k = 0; k < outputs.size(); ++k) {
@@ -314,6 +317,26 @@ TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
     }
   }
   EXPECT_GT(runs, 0);
+}
+
+// One form of each model, in every lower precision, against eager's f32 outputs.
+TEST_P(TracedTest, LowerPrecisionsStayCloseToEager) {
+  for (const json& file : FilesOf(model())) {
+    if (file["dtype"] != "" || IsOutsideExport(file)) continue;
+    SCOPED_TRACE(file["file"].get<std::string>() + " " + file["fixed"].dump());
+    const auto wide = Compile(model(), file);
+    ASSERT_TRUE(wide.ok()) << wide.status();
+    for (const auto& [precision, tolerance] :
+         {std::pair{passes::Precision::kBF16, 1.6e-2}, {passes::Precision::kF16Weights, 2e-3}}) {
+      SCOPED_TRACE(tolerance);
+      const auto program = Compile(model(), file, precision);
+      ASSERT_TRUE(program.ok()) << program.status();
+      EXPECT_LT(program->bytes.size(), wide->bytes.size());
+      Outputs outputs;
+      RunFile(model(), file, *program, &outputs, tolerance);
+    }
+    break;
+  }
 }
 
 // One more than each bound allows, in every form of f32.

@@ -4,7 +4,8 @@
 
 namespace floe::lower {
 
-absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph) {
+absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph,
+                                      const CompileOptions& options) {
   Compiled program;
   const auto sink = [](void* self, const void* data, size_t size) {
     auto* to = static_cast<std::vector<uint8_t>*>(self);
@@ -12,7 +13,7 @@ absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph) {
     to->insert(to->end(), from, from + size);
     return true;
   };
-  const absl::Status s = Compile(std::move(graph), {}, sink, &program.bytes, &program.report);
+  const absl::Status s = Compile(std::move(graph), options, sink, &program.bytes, &program.report);
   if (!s.ok()) return s;
   return program;
 }

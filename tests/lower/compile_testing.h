@@ -19,7 +19,8 @@ struct Compiled {
   std::vector<uint8_t> bytes;  // Of the program's file.
   CompileReport report;
 };
-absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph);
+absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph,
+                                      const CompileOptions& options = {});
 
 // Opens a copy of the program.
 Result<Model> Open(const Compiled& program, OpenOptions options = OpenOptions());

@@ -348,6 +348,30 @@ const std::vector<Rule>& Rules() {
          b.Out(b.Op(OpId::kAdd, {x, x}), "y");
        },
        {"generic", "i64"}},
+      {"convs_one_after_the_other",
+       [](Builder& b) {
+         ir::Value* x = b.Relu(b.Conv(b.Batched("x", {6, 9, 7}), {18, 6, 3, 3}, 1));
+         x = b.Op(OpId::kSigmoid, {b.Conv(x, {32, 18, 1, 1}, 0)});
+         b.Out(b.Conv(x, {20, 32, 3, 3}, 1), "y");
+       },
+       {"conv "},
+       5},
+      {"layers_one_after_the_other",
+       [](Builder& b) {
+         ir::Value* x = b.Relu(b.Op(OpId::kMatMul, {b.Batched("x", {37}), b.Const({37, 64})}));
+         x = b.Relu(b.Op(OpId::kMatMul, {x, b.Const({64, 33})}));
+         b.Out(b.Op(OpId::kMatMul, {x, b.Const({33, 20})}), "y");
+       },
+       {"gemm"},
+       3},
+      {"rows_of_a_table",
+       [](Builder& b) {
+         b.Out(b.Op(OpId::kGather, {b.Const({300, 24}), b.Index({7, -1, 299})},
+                    {{"axis", int64_t{0}}}),
+               "y");
+         b.Out(b.In("x", {1}), "x");
+       },
+       {}},
       {"norms",
        [](Builder& b) {
          ir::Value* x = b.In("x", {2, 3, 33});
@@ -386,7 +410,8 @@ std::unique_ptr<ir::Graph> Build(const Rule& rule) {
 }
 
 void RunOnTable(const Compiled& program, const floe_backend_info& backend,
-                const std::vector<ir::Tensor>& inputs, const std::vector<ir::Tensor>& expected) {
+                const std::vector<ir::Tensor>& inputs, const std::vector<ir::Tensor>& expected,
+                double tolerance = 1e-5) {
   auto model = Open(program, On(backend));
   ASSERT_TRUE(model.ok()) << model.outcome().Message();
   auto session = Session::Make(*model);
@@ -400,7 +425,7 @@ void RunOnTable(const Compiled& program, const floe_backend_info& backend,
     auto got = session->Output(i);
     ASSERT_TRUE(got.ok());
     double max = 0;
-    EXPECT_LE(cli::MaxRelativeError(*got, BindingOf(expected[i]), &max), 1e-5)
+    EXPECT_LE(cli::MaxRelativeError(*got, BindingOf(expected[i]), &max), tolerance)
         << backend.backend << "/" << backend.isa << ", output " << i;
   }
 }
@@ -425,6 +450,28 @@ TEST_P(LowerTest, ComputesWhatTheGraphMeansOnEveryTable) {
   }
 }
 
+// With the products' operands rounded (bf16), or their weights (f16). What is no product is as
+// before, so the errors are those of a few roundings; tables and the reference round alike.
+TEST_P(LowerTest, ComputesInLowerPrecisionsOnEveryTable) {
+  const auto graph = Build(GetParam());
+  const std::vector<int64_t> symbols(graph->symbols.size(), 3);
+  std::mt19937 random(6);
+  std::vector<ir::Tensor> inputs;
+  for (const ir::Value* v : graph->inputs()) inputs.push_back(RandomInput(*v, symbols, &random));
+  auto expected = ir::Evaluate(*graph, inputs);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  for (const auto& [precision, tolerance] :
+       {std::pair{passes::Precision::kBF16, 2e-2}, {passes::Precision::kF16Weights, 2e-3}}) {
+    CompileOptions options;
+    options.precision = precision;
+    const auto program = CompileGraph(Build(GetParam()), options);
+    ASSERT_TRUE(program.ok()) << program.status();
+    for (const floe_backend_info& backend : AvailableBackends()) {
+      RunOnTable(*program, backend, inputs, *expected, tolerance);
+    }
+  }
+}
+
 TEST_P(LowerTest, ChoosesTheKernelsOfTheRule) {
   const auto program = CompileGraph(Build(GetParam()));
   ASSERT_TRUE(program.ok()) << program.status();
@@ -441,6 +488,72 @@ INSTANTIATE_TEST_SUITE_P(Rules, LowerTest, testing::ValuesIn(Rules()),
                          [](const testing::TestParamInfo<Rule>& info) {
                            return std::string(info.param.name);
                          });
+
+// What is stored between products of bf16, and what is not; how large the weights become.
+TEST(LowerPrecision, RoundsOnceAndHalvesTheWeights) {
+  const auto build = [] {
+    Builder b;
+    ir::Value* x = b.Relu(b.Op(OpId::kMatMul, {b.Batched("x", {64}), b.Const({64, 512})}));
+    ir::Value* y = b.Relu(b.Op(OpId::kMatMul, {x, b.Const({512, 256})}));
+    b.Out(b.Op(OpId::kMatMul, {y, b.Const({256, 16})}), "narrow");
+    b.Out(b.Op(OpId::kReduce, {y},
+               {{"kind", int64_t{1}}, {"axes", Ints{1}}, {"keepdims", int64_t{0}}}),
+          "wide");
+    return b.Take();
+  };
+  const auto wide = CompileGraph(build());
+  ASSERT_TRUE(wide.ok());
+  for (const auto precision : {passes::Precision::kBF16, passes::Precision::kF16Weights}) {
+    CompileOptions options;
+    options.precision = precision;
+    const auto narrow = CompileGraph(build(), options);
+    ASSERT_TRUE(narrow.ok());
+    constexpr size_t kWeights = 64 * 512 + 512 * 256 + 256 * 16;
+    // Other sections, such as the map for debuggers, differ by some bytes.
+    EXPECT_NEAR(static_cast<double>(wide->report.constant_bytes - narrow->report.constant_bytes),
+                kWeights * 2, 1024);
+    EXPECT_NEAR(static_cast<double>(wide->bytes.size() - narrow->bytes.size()), kWeights * 2, 4096);
+    const bool brain = precision == passes::Precision::kBF16;
+    // x, and the second layer's result, which a reduction reads in f32; not the first one's.
+    EXPECT_EQ(narrow->report.instructions, wide->report.instructions + (brain ? 2 : 0));
+    EXPECT_THAT(narrow->report.passes.lines,
+                testing::IsSupersetOf({testing::HasSubstr("stored the weights of matmul"),
+                                       testing::HasSubstr("in f32: its sums need f32")}));
+    EXPECT_THAT(narrow->report.kernels,
+                testing::Contains(testing::HasSubstr(brain ? "of bf16" : "of f16")).Times(3));
+  }
+}
+
+// What cannot be narrow says why, and stays what it was.
+TEST(LowerPrecision, SaysWhatStaysWide) {
+  const auto lines = [](const std::function<void(Builder&)>& make, passes::Precision precision) {
+    Builder b;
+    make(b);
+    CompileOptions options;
+    options.precision = precision;
+    const auto program = CompileGraph(b.Take(), options);
+    EXPECT_TRUE(program.ok()) << program.status();
+    std::string all;
+    for (const std::string& line : program->report.passes.lines) all += line + "\n";
+    return all;
+  };
+  const auto large = [](Builder& b) {
+    b.Out(b.Op(OpId::kMatMul, {b.In("x", {2, 8}), b.Const({8, 20}, 3e5f)}), "y");
+  };
+  EXPECT_THAT(lines(large, passes::Precision::kF16Weights), testing::HasSubstr("beyond f16"));
+  EXPECT_THAT(lines(large, passes::Precision::kBF16), testing::HasSubstr("as bf16"));
+  const auto odd = [](Builder& b) {
+    b.Out(b.Conv(b.In("x", {1, 3, 6, 6}), {16, 3, 3, 3}, 1), "y");
+  };
+  EXPECT_THAT(lines(odd, passes::Precision::kBF16), testing::HasSubstr("makes no pairs"));
+  EXPECT_THAT(lines(odd, passes::Precision::kF16Weights), testing::HasSubstr("as f16"));
+  const auto activations = [](Builder& b) {
+    ir::Value* x = b.In("x", {4, 4});
+    b.Out(b.Op(OpId::kMatMul, {x, x}), "y");
+  };
+  EXPECT_THAT(lines(activations, passes::Precision::kBF16),
+              testing::HasSubstr("a product of two activations"));
+}
 
 }  // namespace
 }  // namespace floe::lower

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
@@ -40,6 +41,21 @@ std::string CodeText(std::span<const PwInstr> code) {
     const uint8_t sources[3] = {i.a, i.b, i.c};
     for (int s = 0; s < PwOpSources(op); ++s) text += absl::StrFormat(" r%d", sources[s]);
     if (op == PwOp::kConst || i.imm != 0.0f) text += absl::StrFormat(" %g", i.imm);
+  }
+  return text;
+}
+
+// "f32 1024 bytes, bf16 2048 bytes": what the constants are stored as, in the order of DType.
+std::string ConstantTypes(const ProgramView& p) {
+  std::map<uint8_t, uint64_t> bytes;
+  for (const ValueDef& v : p.values) {
+    if (v.storage == static_cast<uint8_t>(Storage::kConstant)) bytes[v.dtype] += v.bytes;
+  }
+  std::string text;
+  for (const auto& [dtype, size] : bytes) {
+    if (size == 0) continue;
+    text += absl::StrFormat("%s%s %d bytes", text.empty() ? "" : ", ",
+                            DTypeName(static_cast<DType>(dtype)), size);
   }
   return text;
 }
@@ -128,6 +144,9 @@ std::string InspectText(const LoadedProgram& loaded) {
     if (!p.sections[k].empty()) {
       t += absl::StrFormat("  section %-15s %12d bytes\n", kSectionNames[k], p.sections[k].size());
     }
+  }
+  if (const std::string types = ConstantTypes(p); !types.empty()) {
+    t += "  constants are " + types + "\n";
   }
   for (const SymbolDef& s : p.symbols) {
     t += absl::StrFormat("symbol %s: %d..%d", Escaped(p.String(s.name)), s.min, s.max);
