@@ -11,6 +11,7 @@ arguments (out=), optimisers, random distributions, sparse and vendor-specific k
 import re
 
 import torch
+import torch.ao.quantization.fx._decomposed  # noqa: F401: registers quantized_decomposed
 
 LEFT_OUT = re.compile(
     r"backward|_foreach_|_fused_(?!sdp)|cudnn|miopen|mkldnn|_sparse|sparse_|_nested|to_padded|_cslt|_test_|_cufft|"
@@ -28,6 +29,10 @@ KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::rrelu_wi
         "aten::_scaled_dot_product_fused_attention_overrideable"}
 
 
+# Of quantized_decomposed: what PT2E writes for whole tensors and channels.
+QUANTIZED = re.compile(r"quantized_decomposed::((de)?quantize_per_(tensor|channel)|choose_qparams)$")
+
+
 def main():
     for schema in torch._C._jit_get_all_schemas():
         name = schema.name
@@ -36,6 +41,9 @@ def main():
         if name not in KEPT and (LEFT_OUT.search(name) or "Dimname" in str(schema) or "Generator" in str(schema)):
             continue
         print(schema)
+    for schema in torch._C._jit_get_all_schemas():
+        if QUANTIZED.match(schema.name) and schema.overload_name != "tensor2":
+            print(schema)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ std::span<const Row> NormRows();        // ops_norm.cc
 std::span<const Row> PadRows();         // ops_pad.cc
 std::span<const Row> PoolRows();        // ops_pool.cc
 std::span<const Row> PackRows();        // ops_recurrent.cc: packed sequences of padded ones.
+std::span<const Row> QuantizeRows();    // ops_quantize.cc: quantized_decomposed.
 std::span<const Row> RecurrentRows();   // ops_recurrent.cc
 std::span<const Row> ResizeRows();      // ops_resize.cc
 

@@ -32,6 +32,7 @@ std::span<const std::span<const Row>> AllRows() {
                                             NormRows(),
                                             PadRows(),
                                             PoolRows(),
+                                            QuantizeRows(),
                                             RecurrentRows(),
                                             ResizeRows(),
                                             FourierRows(),

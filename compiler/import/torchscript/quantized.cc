@@ -72,8 +72,35 @@ Result AlongAxis(const Call& c, const IValue& v, const QuantizedTensor& q) {
   return c.Op("aten::reshape", {std::move(f), IValue::Ints(shape)});
 }
 
+// The rest of what quantized_decomposed's operators take: the range and the type of the integers.
+absl::Status AppendRange(int64_t scalar_type, std::vector<IValue>* arguments) {
+  FLOE_TRY_ASSIGN(const Range range, RangeOf(scalar_type));
+  arguments->push_back(IValue::Int(static_cast<int64_t>(range.low)));
+  arguments->push_back(IValue::Int(static_cast<int64_t>(range.high)));
+  arguments->push_back(IValue::Int(StorageType(scalar_type)));
+  return absl::OkStatus();
+}
+
+// Embeddings have zero points that are no integers: they are read as arithmetic.
+absl::StatusOr<bool> HasFloatZero(const Call& c, const QuantizedTensor& q) {
+  if (!q.zero_point.is_tensor()) return q.zero_point.kind() == Kind::kFloat;
+  FLOE_TRY_ASSIGN(const ir::Value* zero, c.in.context().Read(q.zero_point.variable()));
+  return IsFloat(zero->dtype());
+}
+
 // (values - zero point) * scale, in f32.
 Result Dequantize(const Call& c, const QuantizedTensor& q) {
+  FLOE_TRY_ASSIGN(const bool float_zero, HasFloatZero(c, q));
+  const bool tensors = q.scale.is_tensor() && q.zero_point.is_tensor();
+  if (!float_zero && (tensors || (!q.scale.is_tensor() && !q.zero_point.is_tensor()))) {
+    std::vector<IValue> arguments = {IValue::Tensor(q.values), q.scale, q.zero_point};
+    if (q.per_channel) arguments.push_back(IValue::Int(q.axis));
+    FLOE_TRY(AppendRange(q.scalar_type, &arguments));
+    return c.Op(q.per_channel ? "quantized_decomposed::dequantize_per_channel"
+                : tensors     ? "quantized_decomposed::dequantize_per_tensor.tensor"
+                              : "quantized_decomposed::dequantize_per_tensor",
+                std::move(arguments));
+  }
   FLOE_TRY_ASSIGN(IValue x,
                   c.Op("aten::to.dtype", {IValue::Tensor(q.values), IValue::Int(kFloat32)}));
   FLOE_TRY_ASSIGN(IValue zero, AlongAxis(c, q.zero_point, q));
@@ -89,7 +116,7 @@ Result Real(const Call& c, const IValue& v) {
   return absl::InvalidArgumentError("a tensor was expected, not " + v.Describe());
 }
 
-// clamp(round(x / scale) + zero point): PyTorch's kernels multiply by the reciprocal in f32.
+// As integers, which stand for x: PyTorch's kernels multiply by the reciprocal of the scale in f32.
 Result Quantize(const Call& c, const IValue& x, const IValue& scale, const IValue& zero_point,
                 int64_t scalar_type) {
   if (!(scale.kind() == Kind::kFloat && scale.is_known()) && !scale.is_constant_int()) {
@@ -98,19 +125,15 @@ Result Quantize(const Call& c, const IValue& x, const IValue& scale, const IValu
   if (!zero_point.is_constant_int()) {
     return absl::UnimplementedError("a quantisation zero point that depends on data");
   }
-  FLOE_TRY_ASSIGN(const Range range, RangeOf(scalar_type));
   const double given =
       scale.kind() == Kind::kFloat ? scale.float_value() : static_cast<double>(scale.int_value());
   if (!(given > 0 && given < 3e38)) {
     return absl::InvalidArgumentError("a quantisation scale that is no positive number");
   }
-  const auto s = static_cast<float>(given);
-  const IValue inverse = IValue::Float(static_cast<double>(1.0f / s));
-  FLOE_TRY_ASSIGN(IValue q, c.Op("aten::mul.Scalar", {x, inverse}));
-  FLOE_TRY_ASSIGN(q, c.Op("aten::round", {q}));
-  FLOE_TRY_ASSIGN(q, c.Op("aten::add.Scalar", {q, zero_point}));
-  FLOE_TRY_ASSIGN(q, c.Op("aten::clamp", {q, IValue::Float(range.low), IValue::Float(range.high)}));
-  FLOE_TRY_ASSIGN(q, c.Op("aten::to.dtype", {q, IValue::Int(StorageType(scalar_type))}));
+  std::vector<IValue> arguments = {x, IValue::Float(given), zero_point};
+  FLOE_TRY(AppendRange(scalar_type, &arguments));
+  FLOE_TRY_ASSIGN(IValue q,
+                  c.Op("quantized_decomposed::quantize_per_tensor", std::move(arguments)));
   auto result = std::make_shared<QuantizedTensor>();
   result->values = q.variable();
   result->scale = scale;
