@@ -52,7 +52,8 @@ void AddForm(Form form, int64_t columns, int64_t depth, int64_t x_zp, KernelCase
               {0, 255}, {0, 255},    {-1, 1}};
   for (int64_t w : Words(form, x_zp)) c->attrs.push_back(w);
   if (form == Form::kFloatRelu || form == Form::kDynamic) {
-    AddEpilogue(EpilogueNamed("bias_relu"), columns, y, c);
+    AddEpilogue(EpilogueNamed(form == Form::kDynamic ? "bias_gelu" : "bias_relu"), columns, y, c);
+    c->tolerance = 1e-5;
   } else if (form == Form::kFloatProgram) {
     AddEpilogue(EpilogueNamed("affine_silu_residual"), columns, y, c);
     c->tolerance = 1e-5;

@@ -15,10 +15,7 @@ GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
 }
 
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* s) {
-  // Only the drivers of dense products run functions of the result.
-  const bool posts = op.outputs[0].layout == LayoutId::kDense &&
-                     (op.outputs[0].dtype == DType::kF32 || op.outputs[0].dtype == DType::kBF16);
-  s->epilogue = ClassifyEpilogue(op, extra, channels, posts);
+  s->epilogue = ClassifyEpilogue(op, extra, channels);
   s->operand_count = op.input_count - extra;
   for (uint32_t i = 0; i < s->operand_count; ++i) {
     const TensorInfo& t = op.inputs[extra + i];
@@ -100,6 +97,9 @@ void PrepareGemmProduct(const OpInfo& op, const PrepareContext& context, const T
   s->run = k;
   s->column_bytes = ColumnBytes(w);
   DescribeOperands(op, 2, n, s);
+  // Of all products, this one's driver alone runs functions of the finished result.
+  const DType y = op.outputs[0].dtype;
+  s->epilogue = ClassifyEpilogue(op, 2, n, /*posts=*/y == DType::kF32 || y == DType::kBF16);
   s->tiling = ChooseTiling({.outer = 1,
                             .m = rows,
                             .n = n,
