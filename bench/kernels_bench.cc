@@ -5,8 +5,8 @@
 //   kernels_bench --benchmark_filter='conv/.*avx512'
 //
 // FLOP/s counts useful operations only, not padding, over CPU time; "peak%" is their share of what
-// the FMA probe (for integer products the byte probe, for bf16 its own) reached in this process just
-// before; B/s is the size of all operands over the time.
+// the FMA probe (for integer products the byte probe, for bf16 its own) reached in this process
+// just before; B/s is the size of all operands over the time.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
