@@ -69,6 +69,17 @@ Status CheckAttrCount(const OpInfo& op, uint32_t count) {
   return OkStatus();
 }
 
+Status CheckRows(double rows) {
+  constexpr double kMost = 2147483648.0;
+  if (rows <= kMost) return OkStatus();
+  return Bad(Rule::kValueTooLarge, static_cast<int64_t>(kMost)).ForOperand(0);
+}
+
+Status CheckImageRows(const TensorInfo& y) {
+  return CheckRows(static_cast<double>(y.dims[0]) * static_cast<double>(y.dims[2]) *
+                   static_cast<double>(y.dims[3]));
+}
+
 bool SameDims(const TensorInfo& a, const TensorInfo& b) {
   if (a.rank != b.rank) return false;
   for (int i = 0; i < a.rank; ++i) {

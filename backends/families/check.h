@@ -42,6 +42,12 @@ Status CheckAttrCount(const OpInfo& op, uint32_t count);
 // (residual, only if `tensors`; dense or channels-last as the result, with its own halo).
 Status CheckEpilogue(const OpInfo& op, uint32_t extra, int64_t channels, bool tensors);
 
+// kValueTooLarge for a product of more than 2^31 rows: tilings multiply rows by tiles, and that
+// must fit in 63 bits.
+Status CheckRows(double rows);
+// The same for the pixels of `y`, [N, C, H, W].
+Status CheckImageRows(const TensorInfo& y);
+
 // True if a and b have the same rank and dims.
 bool SameDims(const TensorInfo& a, const TensorInfo& b);
 

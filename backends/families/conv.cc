@@ -36,6 +36,7 @@ Status CheckConv(const OpInfo& op, Footprint* footprint) {
   const TensorInfo& x = op.inputs[0];
   const TensorInfo& w = op.inputs[1];
   const TensorInfo& y = op.outputs[0];
+  FLOE_RETURN_IF_ERROR(CheckImageRows(y));
   const int64_t groups = op.attrs[0];
   if (groups < 1 || groups > kMaxGroups || x.dims[1] % groups != 0 || w.groups != groups) {
     return Bad(Rule::kInstructionAttr, w.groups, groups);

@@ -22,6 +22,7 @@ Status CheckGemm(const OpInfo& op, Footprint* footprint) {
     FLOE_RETURN_IF_ERROR(CheckDim(op, y_operand, i, x.dims[i]));
     rows *= static_cast<double>(x.dims[i]);
   }
+  FLOE_RETURN_IF_ERROR(CheckRows(rows));
   FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, x.dims[x.rank - 1]));
   FLOE_RETURN_IF_ERROR(CheckDim(op, y_operand, x.rank - 1, w.dims[1]));
   FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, w.dims[1], true));

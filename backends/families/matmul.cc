@@ -141,6 +141,7 @@ Status CheckMatMul(const OpInfo& op, Footprint* footprint) {
       return Bad(Rule::kValueTooLarge);
     }
   }
+  FLOE_RETURN_IF_ERROR(CheckRows(static_cast<double>(s.m)));
   footprint->flops = 2.0 * static_cast<double>(s.batch) * static_cast<double>(s.m) *
                      static_cast<double>(s.n) * static_cast<double>(s.k);
   return OkStatus();

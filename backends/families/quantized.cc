@@ -147,6 +147,7 @@ Status CheckQGemm(const OpInfo& op, Footprint* footprint) {
     FLOE_RETURN_IF_ERROR(CheckDim(op, y, i, x.dims[i]));
     rows *= static_cast<double>(x.dims[i]);
   }
+  FLOE_RETURN_IF_ERROR(CheckRows(rows));
   FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, x.dims[x.rank - 1]));
   FLOE_RETURN_IF_ERROR(CheckDim(op, y, x.rank - 1, w.dims[1]));
   FLOE_RETURN_IF_ERROR(CheckQuantized(op, op.attrs, w.dims[1], footprint));
@@ -165,6 +166,7 @@ Status CheckQConv(const OpInfo& op, Footprint* footprint) {
   const TensorInfo& x = op.inputs[0];
   const TensorInfo& w = op.inputs[1];
   const TensorInfo& y = op.outputs[0];
+  FLOE_RETURN_IF_ERROR(CheckImageRows(y));
   const int64_t groups = op.attrs[0];
   if (groups < 1 || groups > kMaxGroups || x.dims[1] % groups != 0 || w.groups != groups) {
     return Bad(Rule::kInstructionAttr, w.groups, groups);

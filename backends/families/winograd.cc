@@ -79,6 +79,8 @@ Status CheckWinogradConv(const OpInfo& op, Footprint* footprint) {
     if (s.operand != kNoIndex && s.operand >= 2) ++s.operand;
     return s;
   }
+  // The tiles transform f32; that leaves CheckConv's other types no choice.
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kChannelsLast, 4));
   // The operands after u, as bits.
   constexpr uint64_t kBeforeU = 3;
   footprint->in_place_inputs =

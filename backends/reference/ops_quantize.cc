@@ -212,12 +212,14 @@ Rule RunDynamicQuantize(const RunArgs& a) {
     low = x[i] < low ? x[i] : low;
     high = x[i] > high ? x[i] : high;
   }
-  // A range of nothing has the scale that ONNX Runtime gives it.
-  const float scale = high == low ? 1.0f : (high - low) / static_cast<float>(kHigh);
+  // A range of nothing has the scale that ONNX Runtime gives it; so has one that underflows.
+  float scale = (high - low) / static_cast<float>(kHigh);
+  if (scale == 0) scale = 1.0f;
   const int64_t zero = RoundTo(0.0f - low / scale, 0, 0, kHigh);
   auto* y = static_cast<uint8_t*>(a.outputs[0]);
   for (int64_t i = 0; i < count; ++i) {
-    y[i] = static_cast<uint8_t>(RoundTo(x[i] / scale, zero, 0, kHigh));
+    const float v = x[i] / scale;
+    y[i] = std::isnan(v) ? 0 : static_cast<uint8_t>(RoundTo(v, zero, 0, kHigh));
   }
   if (a.HasOutput(1)) *static_cast<float*>(a.outputs[1]) = scale;
   if (a.HasOutput(2)) *static_cast<uint8_t*>(a.outputs[2]) = static_cast<uint8_t>(zero);

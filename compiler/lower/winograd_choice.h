@@ -17,7 +17,7 @@
 
 namespace floe::lower {
 
-// How much error may be traded for speed: none, 1e-5 or 1e-4 of the model's results.
+// How much error may be traded for speed: none, 0.9e-5 or 1e-4 of the model's results.
 enum class Accuracy { kStrict, kDefault, kFast };
 double ErrorBudget(Accuracy accuracy);
 

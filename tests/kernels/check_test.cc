@@ -272,8 +272,18 @@ std::vector<Refusal> Refusals() {
        Rule::kInstructionLayout},
       {"winograd: u of integers", Winograd, [](C c) { c->inputs[2].dtype = DType::kI32; },
        Rule::kInstructionDType},
+      {"winograd: x and w of bf16", Winograd,
+       [](C c) {
+         c->inputs[0].dtype = DType::kBF16;
+         c->inputs[1] = Packed(LayoutId::kConvPairs16, {8, 6, 3, 3});
+         c->inputs[1].dtype = DType::kBF16;
+       },
+       Rule::kInstructionDType},
       {"winograd: gap too small", Winograd, [](C c) { c->inputs[0].halo.gap = 0; },
        Rule::kInstructionLayout},
+      {"gemm: too many rows", Gemm,
+       [](C c) { c->inputs[0].dims[0] = c->outputs[0].dims[0] = int64_t{1} << 31; },
+       Rule::kValueTooLarge},
       {"matmul: no attributes", MatMul, [](C c) { c->attrs.clear(); }, Rule::kInstructionAttr},
       {"matmul: attribute too many", MatMul, [](C c) { c->attrs.push_back(0); },
        Rule::kInstructionAttr},

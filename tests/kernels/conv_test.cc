@@ -31,6 +31,7 @@ void AddShapes(int64_t groups, std::vector<KernelCase>* cases) {
     add("k5s2_" + std::to_string(size), Square(2, 17, size, 3, 5, 2, 2), "residual");
   }
   add("first_layer", Square(1, 3, 21, 24, 7, 2, 3), "bias_relu");
+  add("one_channel", Square(1, 1, 9, 20, 5, 1, 2), "bias");  // Half a pair in each tap.
   add("k7", Square(1, 9, 10, 5, 7, 1, 3), "bias_gelu");
   add("strided_1x1", Square(3, 20, 9, 35, 1, 2, 0), "bias");
   add("images", Square(5, 8, 4, 33, 1, 1, 0), "bias_residual_relu");

@@ -69,7 +69,7 @@ class ProgramsTest(unittest.TestCase):
             self.assertFalse(os.path.exists(self.path("x")))
 
     def test_unsupported_modes_say_so(self):
-        for flag in ("--precision=bf16", "--target=moon"):
+        for flag in ("--precision=bf16x3", "--target=moon"):
             self.assertEqual(run(FLOEC, LENET, "-o", self.path("x"), "--dim", "N=1", flag)[0], UNSUPPORTED)
 
     def test_bad_files(self):

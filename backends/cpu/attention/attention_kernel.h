@@ -120,7 +120,10 @@ void AddMask(const AttentionWorker& w, const AttentionBlock& b, int64_t row, flo
     const float* mask = w.in(3) + at;
     for (; j + kWidth <= n; j += kWidth) Store(x + j, Add(Load(x + j), Load(mask + j)));
   }
-  for (; j < n; ++j) x[j] += MaskAt(w, at + j * s.mask[3]);
+  for (; j < n; ++j) {
+    const float m = MaskAt(w, at + j * s.mask[3]);
+    x[j] = s.bool_mask && m != 0.0f ? m : x[j] + m;  // A hidden score may be anything, NaN too.
+  }
 }
 
 // The maximum of numbers; NaN is passed over, the sum of exponentials carries it.

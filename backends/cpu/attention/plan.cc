@@ -32,9 +32,11 @@ void PlanAttention(const OpInfo& op, const PrepareContext& context, const TileSe
   // Long blocks use packed keys most often; with causality short ones skip more.
   p.query_block =
       std::min(s.queries, s.causal ? families::kAttentionQueries / 2 : families::kAttentionQueries);
-  const int64_t wanted = context.workers > 1 ? 2 * static_cast<int64_t>(context.workers) : 1;
+  // The same for any number of workers: which hidden keys a block meets must not depend on it,
+  // since 0 * inf is NaN.
+  constexpr int64_t kWanted = 16;
   constexpr int64_t kLeastQueries = 32;
-  while (s.batch * s.heads * CeilDiv(s.queries, p.query_block) < wanted &&
+  while (s.batch * s.heads * CeilDiv(s.queries, p.query_block) < kWanted &&
          p.query_block >= 2 * kLeastQueries) {
     p.query_block = CeilDiv(p.query_block, 2);
   }

@@ -227,7 +227,7 @@ void RunLines(const DepthwiseRun& run, int64_t begin, int64_t end, int64_t chann
   d.pixel = channels;
   d.line = s.depthwise_line;
   d.step = s.a.x;
-  d.tap = run.window.dw * channels;
+  d.tap = run.window.kw > 1 ? run.window.dw * channels : 0;
   d.w_tap = CeilDiv(channels, kPanel) * kPanel;
   d.kh = run.window.kh;
   d.kw = run.window.kw;

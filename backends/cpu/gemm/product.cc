@@ -129,7 +129,7 @@ void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const T
   s->grid = {width, height};
   // With pairs, a tap's odd channel has a row of its own.
   const int64_t tap_rows = PanelRows(w, channels);
-  const bool whole = tap_rows == channels || channels % 2 == 0;
+  const bool whole = w.layout != LayoutId::kConvPairs16 || channels % 2 == 0;
   if (channels > 0) FillTaps(window, pixels, channels, groups == 1 && whole, s);
   const int64_t k = tap_rows * window.kh * window.kw;
   s->column_bytes = ColumnBytes(w);

@@ -67,7 +67,7 @@ struct QDepthwise {
 template <bool kPair>
 FLOE_INLINE void SumTaps(const QDepthwise& d, const ChannelBlock& block, const WovenWeights& w,
                          const uint8_t* x, I32 (&sums)[kPair ? 2 : 1][kWoven]) {
-  const int64_t tap = d.window.dw * d.channels;
+  const int64_t tap = kPair || d.window.kw > 1 ? d.window.dw * d.channels : 0;
   FLOE_UNROLL
   for (int j = 0; j < kWoven; ++j) {
     sums[0][j] = LoadInts(block.start[j]);
