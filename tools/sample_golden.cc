@@ -68,6 +68,23 @@ double WorkOf(const ir::Node& node, const std::vector<int64_t>& sizes) {
     case OpId::kRnn:
       return AxisOf(in(0), 0, sizes) * AxisOf(in(0), 1, sizes) *
              (CountOf(in(1), sizes) + CountOf(in(2), sizes));
+    case OpId::kMaxPool:
+    case OpId::kAvgPool:
+      for (const int64_t k : node.Ints("kernel"))
+        written *= static_cast<double>(std::max<int64_t>(k, 1));
+      return written;
+    case OpId::kCholesky:
+    case OpId::kTriangularSolve:
+    case OpId::kSolve:
+    case OpId::kDet:
+    case OpId::kQr:
+    case OpId::kEigh:
+    case OpId::kSvd: {
+      constexpr double kSweeps = 40;  // Of the iterative ones, at most.
+      const double n = in(0) == nullptr ? 1 : AxisOf(in(0), in(0)->rank() - 1, sizes);
+      const bool iterative = node.op() == OpId::kEigh || node.op() == OpId::kSvd;
+      return (written + CountOf(in(0), sizes)) * n * (iterative ? kSweeps : 1);
+    }
     case OpId::kIf:
     case OpId::kLoop: {
       const bool loop = node.op() == OpId::kLoop;
@@ -76,7 +93,7 @@ double WorkOf(const ir::Node& node, const std::vector<int64_t>& sizes) {
       return written + inside * (loop ? static_cast<double>(node.Int("max_trips")) : 1);
     }
     default:
-      // Windows, sorts and the like do more, but not by orders of magnitude beside products.
+      // Sorts and the like do more, but not by orders of magnitude beside products.
       for (const ir::Value* input : node.inputs()) written += CountOf(input, sizes);
       return written;
   }

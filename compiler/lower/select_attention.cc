@@ -24,6 +24,10 @@ void Selector::FindAttentionViews(const ir::Graph& graph) {
     // The mask is read as a tensor, whatever it is made of.
     if (node->input(3) != nullptr) bases.insert(node->input(3));
   }
+  // What is read where it lies must lie there: its maker does not write it transposed.
+  std::erase_if(absorbed_, [&](const ir::Node* n) {
+    return n->op() == OpId::kTranspose && bases.count(n->input(0)) > 0;
+  });
   for (const auto& node : graph.nodes()) {
     const ir::Value* y = node->output();
     if (node->op() != OpId::kAttention || y->users().size() != 1 || graph.IsOutput(y)) continue;
@@ -74,9 +78,11 @@ absl::Status Selector::SelectAttention(const ir::Node& node) {
   std::vector<int64_t> perm = {0, 1, 2, 3};
   std::string why =
       absl::StrFormat("products and softmax in one; %d operands read through moves", in_place);
-  if (y->users().size() == 1 && !graph_->IsOutput(y) && absorbed_.count(y->users()[0]) > 0) {
-    perm = y->users()[0]->Ints("perm");
-    y = y->users()[0]->output();
+  const ir::Node* user = y->users().size() == 1 && !graph_->IsOutput(y) ? y->users()[0] : nullptr;
+  if (user != nullptr && user->op() == OpId::kTranspose && absorbed_.count(user) > 0 &&
+      read_through_.count(user) == 0 && user->Ints("perm")[3] == 3) {
+    perm = user->Ints("perm");
+    y = user->output();
     why += ", result written transposed";
   }
   for (int64_t axis = 0; axis < 4; ++axis) {

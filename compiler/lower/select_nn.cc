@@ -206,7 +206,8 @@ absl::Status Selector::SelectMatMul(const ir::Node& node) {
   std::iota(perm_y.begin(), perm_y.end(), 0);
   std::string why = "two activations";
   if (y->users().size() == 1 && y->users()[0]->op() == OpId::kTranspose &&
-      absorbed_.count(y->users()[0]) > 0 && !graph_->IsOutput(y)) {
+      absorbed_.count(y->users()[0]) > 0 && read_through_.count(y->users()[0]) == 0 &&
+      !graph_->IsOutput(y)) {
     perm_y = y->users()[0]->Ints("perm");
     why += ", result transposed";
     y = y->users()[0]->output();

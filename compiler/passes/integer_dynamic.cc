@@ -48,7 +48,9 @@ absl::StatusOr<bool> FuseScales(ir::Graph& graph, ir::Node* mul, Report& report)
     const ir::Value* x_zero = product->input(2);
     const ir::Value* w = product->input(1);
     if (product->input(0)->dtype() != DType::kU8 || x_zero == nullptr || !IsOneElement(x_zero) ||
-        w->rank() != 2 || mul->output()->shape() != mul->input(i)->shape()) {
+        w->rank() != 2 || mul->output()->shape() != mul->input(i)->shape() ||
+        (scales->weights->rank() > 0 && scales->weights->constant().count() != 1 &&
+         scales->weights->shape().back() != mul->output()->shape().back())) {
       continue;
     }
     const char* why = "";

@@ -103,6 +103,8 @@ std::optional<Product> ProductOf(ir::Node* node, const char** why) {
   if (!w) return std::nullopt;
   p.weights = transposed ? TransposedMatrix(w->numbers) : std::move(w->numbers);
   p.scales = std::move(w->scales);
+  const int64_t depth = p.weights.count() / std::max<int64_t>(1, Channels(p));
+  if (depth > (int64_t{1} << 31) / (255 * 128)) return refuse("its sums may pass 32 bits");
   p.bias = node->op() == OpId::kMatMul ? nullptr : node->input(2);
   return p;
 }
@@ -120,6 +122,10 @@ std::optional<Bias> BiasOf(const Product& p) {
   Bias b;
   if (p.bias == nullptr) return b;
   const int64_t channels = Channels(p);
+  // Not one number per row.
+  if (p.bias->rank() > 0 && channels != 1 && p.bias->shape().back() != ir::Dim(channels)) {
+    return std::nullopt;
+  }
   const auto step = [&p](int64_t n) { return p.x.scale * p.scales[static_cast<size_t>(n)]; };
   if (const ir::Node* dequantize = ProducedBy(p.bias, OpId::kDequantize)) {
     const ir::Value* q = dequantize->input(0);

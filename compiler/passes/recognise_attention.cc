@@ -2,6 +2,7 @@
 // or behind everything else, masks as terms or as choices (Where), heads as batch axes of rank 4 or
 // as one axis of rank 3, and heads that are shared as repeated ones.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/str_format.h"
@@ -19,7 +20,11 @@ using ir::Value;
 struct Term {
   Value* value = nullptr;
   double factor = 1.0;
-  bool inverted = false;  // Bool: it says which keys do not.
+  bool inverted = false;                                     // Bool: it says which keys do not.
+  size_t rank = 0;                                           // Of the scores that it was made for.
+  double masked = -std::numeric_limits<double>::infinity();  // Bool: the score of other keys.
+
+  bool finite() const { return std::isfinite(masked); }
 };
 
 struct Match {
@@ -67,7 +72,7 @@ Value* StepDown(ir::Node* node, Match* m) {
     case OpId::kAdd:
       for (size_t i = 0; i < 2; ++i) {
         if (below(i) == nullptr) continue;
-        m->terms.push_back({node->input(1 - i), m->scale, false});
+        m->terms.push_back({node->input(1 - i), m->scale, false, node->output()->rank()});
         return below(i);
       }
       break;
@@ -88,7 +93,10 @@ Value* StepDown(ir::Node* node, Match* m) {
           m->why_not = "what a mask puts in the place of scores is not minus infinity (or -1e30)";
           return nullptr;
         }
-        m->terms.push_back({node->input(0), 1.0, i == 2});
+        Term term{node->input(0), 1.0, i == 2, node->output()->rank()};
+        const double fill = *ScalarOf(node->input(3 - i));
+        if (std::isfinite(fill)) term.masked = std::max(fill * m->scale, -3.4028234e38);
+        m->terms.push_back(term);
         return below(i);
       }
       break;
@@ -118,6 +126,12 @@ bool FindScores(const ir::Graph& graph, Match* m) {
     }
     if (node->op() == OpId::kMatMul) {
       m->product = node;
+      // A row of which every key is masked weighs them alike; what it weighs depends on all masks.
+      if (m->terms.size() > 1 && std::any_of(m->terms.begin(), m->terms.end(),
+                                             [](const Term& term) { return term.finite(); })) {
+        m->why_not = "a mask puts a finite number in the place of scores beside another mask";
+        return false;
+      }
       return true;
     }
     value = StepDown(node, m);
@@ -252,6 +266,8 @@ absl::StatusOr<Operands> HeadsOf(Writer& w, Value* q, Value* keys, Value* v, con
   const size_t rank = q->rank();
   if (keys->rank() != rank || v->rank() != rank) return o;
   if (rank == 3 && scores.size() == 4) {
+    // Shared among heads: no [B,H,...].
+    if (keys->shape()[0] != q->shape()[0] || v->shape()[0] != q->shape()[0]) return o;
     for (Value** x : {&q, &keys, &v}) {
       const Shape tail((*x)->shape().begin() + 1, (*x)->shape().end());
       FLOE_TRY_ASSIGN(*x, w.Reshape(*x, {scores[0], scores[1], tail[0], tail[1]}));
@@ -305,9 +321,9 @@ const char* Misfit(const Operands& o) {
 
 // --- masks ---------------------------------------------------------------------------------------
 
-// A mask for scores [B,H,S,L], made for scores of the product's shape.
-absl::StatusOr<Value*> AlignedMask(Writer& w, Value* mask, const Operands& o) {
-  if (mask->rank() < 3 || mask->rank() == 4) return mask;
+// A mask for scores [B,H,S,L], made for scores of `rank`.
+absl::StatusOr<Value*> AlignedMask(Writer& w, Value* mask, size_t rank, const Operands& o) {
+  if (mask->rank() < 3 || rank == 4) return mask;
   if (mask->shape()[0] == Dim(1)) return mask;
   // [B*H,S,L], or [B,S,L] where there is one head.
   const Shape tail(mask->shape().begin() + 1, mask->shape().end());
@@ -331,20 +347,21 @@ absl::StatusOr<Masks> JoinMasks(Writer& w, const std::vector<Term>& terms, const
     }
     const std::optional<int64_t> causal =
         term.factor > 0 && m.causal == 0 ? CausalityOf(term.value, queries, keys) : std::nullopt;
-    if (causal) {
+    // With more queries than keys the first rows have none: a finite number weighs all keys alike.
+    if (causal && !(term.finite() && *causal == 2 && queries != keys)) {
       m.causal = *causal;
     } else {
       rest.push_back(term);
     }
   }
   for (const Term& term : rest) {
-    FLOE_TRY_ASSIGN(Value * value, AlignedMask(w, term.value, o));
+    FLOE_TRY_ASSIGN(Value * value, AlignedMask(w, term.value, term.rank, o));
     const std::string name = value->name() + "_mask";
     if (value->dtype() != DType::kBool && term.factor != 1.0) {
       FLOE_TRY_ASSIGN(value, w.Emit(OpId::kMul, {value, w.Number(term.factor)}, {}, name));
     }
-    if (value->dtype() == DType::kBool && rest.size() > 1) {
-      Value* masked = w.Number(-std::numeric_limits<double>::infinity());
+    if (value->dtype() == DType::kBool && (rest.size() > 1 || term.finite())) {
+      Value* masked = w.Number(term.masked);
       FLOE_TRY_ASSIGN(value, w.Emit(OpId::kWhere, {value, w.Number(0), masked}, {}, name));
     }
     if (m.mask != nullptr) {
@@ -385,6 +402,11 @@ absl::Status Rewrite(ir::Graph& graph, ir::Node* node, Match& m, Report& report)
                                             node->input(1), m.softmax->output()->shape()));
   if (const char* misfit = Misfit(o)) {
     m.why_not = misfit;
+    return absl::OkStatus();
+  }
+  if (o.k->shape()[2].Min(graph.symbols) < 1 || o.q->shape()[3].Min(graph.symbols) < 1 ||
+      !(std::fabs(m.scale) <= 1e30)) {
+    m.why_not = "it may have no keys, or its scale is no ordinary number";
     return absl::OkStatus();
   }
   FLOE_TRY_ASSIGN(const Masks masks, JoinMasks(w, m.terms, o));

@@ -223,10 +223,9 @@ absl::Status Context::Replace(const VariablePtr& variable, ir::Value* value) {
 
 bool Context::IsSupported(const std::string& full_name) {
   const Schema* schema = FindSchema(full_name);
-  if (schema == nullptr) {
-    const std::string functional = WithoutOut(full_name);
-    return !functional.empty() && IsSupported(functional);
-  }
+  // Of the out= form of an op, once: a file's name may end in any number of them.
+  if (schema == nullptr) schema = FindSchema(WithoutOut(full_name));
+  if (schema == nullptr) return false;
   if (FindRow(*schema) != nullptr) return true;
   const Schema* functional = FunctionalSchema(*schema);
   return functional != nullptr && FindRow(*functional) != nullptr;
@@ -299,6 +298,20 @@ absl::Status Context::CallOut(const Schema& schema, const CallArguments& argumen
   return absl::OkStatus();
 }
 
+absl::Status Context::CheckConstants() {
+  const auto& values = GraphAt(0).values();
+  auto value = values.rbegin();
+  for (size_t n = values.size(); n > counted_values_; --n, ++value) {
+    if ((*value)->is_constant()) constant_bytes_ += (*value)->constant().bytes();
+  }
+  counted_values_ = values.size();
+  if (constant_bytes_ <= max_constant_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("the model's operations compute constants of more than %d bytes; export it "
+                      "with fewer steps or smaller transforms",
+                      max_constant_bytes));
+}
+
 absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> arguments,
                               const CallSite& site, std::vector<IValue>* results) {
   results->clear();
@@ -313,6 +326,7 @@ absl::Status Context::CallRow(const Schema& schema, std::vector<IValue> argument
     OpBuilder b(*this, schema, *row, arguments, site);
     row->convert(b);
     if (!b.ok()) return b.status();
+    FLOE_TRY(CheckConstants());
     *results = std::move(b.results());
     if (row->is_view && !b.is_copy)
       return BindView(schema, *row, std::move(arguments), site, results);

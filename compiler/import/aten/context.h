@@ -33,8 +33,10 @@ class Context {
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
-  // Limits, for models that unroll: nodes in all graphs together.
+  // Limits, for models that unroll: nodes in all graphs together, and bytes of constants, which
+  // ops such as Fourier transforms compute from a few numbers.
   int64_t max_nodes = int64_t{1} << 20;
+  int64_t max_constant_bytes = int64_t{16} << 30;
 
   // Where nodes are emitted now: the graph, or the innermost body.
   ir::Graph& graph() { return GraphAt(depth()); }
@@ -103,6 +105,11 @@ class Context {
   absl::Status Check(const IValue& condition, const std::string& message, const CallSite& site);
 
  private:
+  // Counts the constants that were made since the last call.
+  absl::Status CheckConstants();
+
+  size_t counted_values_ = 0;
+  int64_t constant_bytes_ = 0;
   friend class OpBuilder;
   struct WrittenVariable {
     VariablePtr root;

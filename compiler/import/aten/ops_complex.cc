@@ -109,6 +109,7 @@ void AddOp(OpBuilder& b) {
   Complex x = PartsOf(b, "self", t), y = PartsOf(b, "other", t);
   if (b.row().param != 0) std::swap(x, y);
   if (b.HasArg("alpha")) {
+    if (IsComplex(b.Arg("alpha"))) return b.Unsupported("a complex alpha");
     const Number alpha = b.Scalar("alpha");
     if (alpha.tensor != nullptr || alpha.value != 1) {
       y = Product(b, y, {b.NumberAs(alpha, t), nullptr});
@@ -158,7 +159,8 @@ Complex Logarithm(OpBuilder& b, const Complex& z) {
 void Exp(OpBuilder& b) { Give(b, Exponential(b, PartsOf(b, "self"))); }
 void Log(OpBuilder& b) { Give(b, Logarithm(b, PartsOf(b, "self"))); }
 
-// sqrt((|z| + re) / 2) and sqrt((|z| - re) / 2) with the sign of im.
+// The greater part is sqrt((|z| + |re|) / 2), the other one |im| / (2 greater), which does not
+// cancel.
 void Sqrt(OpBuilder& b) {
   const Complex z = PartsOf(b, "self");
   if (!b.ok()) return;
@@ -167,7 +169,14 @@ void Sqrt(OpBuilder& b) {
     Value* half = Mul(b, x, b.ScalarLike(x, 0.5));
     return b.Unary(OpId::kSqrt, b.Binary(OpId::kMaximum, half, b.ScalarLike(x, 0)));
   };
-  Give(b, {root(Add(b, size, z.re)), b.Binary(OpId::kCopySign, root(Sub(b, size, z.re)), z.im)});
+  Value* greater = root(Add(b, size, b.Unary(OpId::kAbs, z.re)));
+  Value* none = b.Binary(OpId::kEqual, greater, b.ScalarLike(greater, 0));
+  Value* divisor = b.Where(none, b.ScalarLike(greater, 1), greater);
+  Value* other =
+      b.Binary(OpId::kDiv, Mul(b, b.Unary(OpId::kAbs, z.im), b.ScalarLike(greater, 0.5)), divisor);
+  Value* right = b.Binary(OpId::kGreaterEqual, z.re, b.ScalarLike(z.re, 0));
+  Give(b, {b.Where(right, greater, other),
+           b.Binary(OpId::kCopySign, b.Where(right, other, greater), z.im)});
 }
 
 // Whole exponents of moderate size by repeated products, others through exp and log.
@@ -290,6 +299,7 @@ void Create(OpBuilder& b) {
   for (const Argument& a : b.schema().arguments) {
     IValue v = b.Arg(a.name);
     if (IsComplex(v)) {
+      if (a.name != "self") return b.Unsupported("a complex number to fill with");
       v = b.Wrap(Part(b, b.AsTensor(v), 0));
     } else if (a.name == "dtype" && v.is_constant_int()) {
       const DType stated = RealPartOfScalarType(v.int_value());
@@ -559,7 +569,7 @@ constexpr Row kRows[] = {
     {"aten::mean", Componentwise},
     {"aten::cumsum", Componentwise},
     {"aten::trace", Componentwise},
-    {"aten::diff", Componentwise},
+    {"aten::diff", Componentwise, kNoIr, 1},
 };
 
 // --- complex tensors of real ones ----------------------------------------------------------------

@@ -285,6 +285,9 @@ void ShortTime(OpBuilder& b) {
   const Frames f = FramesOf(b, s.complex);
   if (!b.ok()) return;
   if (s.complex) return b.Unsupported("stft of a complex signal");
+  if (b.HasArg("align_to_window") && b.Bool("align_to_window") && f.width != f.n) {
+    return b.Unsupported("stft with align_to_window and a window shorter than n_fft");
+  }
   const bool batched = s.rank == 2;
   if (!batched && s.rank != 1) return b.Invalid("a signal must have rank 1 or 2");
   Value* x = batched ? s.x : b.Unsqueeze(s.x, 0);

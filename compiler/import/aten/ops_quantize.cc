@@ -23,13 +23,25 @@ Value* ScaleOf(OpBuilder& b, const char* name) {
   return b.Scalar(DType::kF32, n.value);
 }
 
+// A zero point that is a number, which its type must hold.
+Value* ZeroOf(OpBuilder& b, DType integers) {
+  const int64_t zero = b.Int("zero_point");
+  const bool byte = integers == DType::kU8 || integers == DType::kI8;
+  const int64_t low = integers == DType::kU8 ? 0 : byte ? -128 : -(int64_t{1} << 31);
+  const int64_t high = integers == DType::kU8 ? 255 : byte ? 127 : (int64_t{1} << 31) - 1;
+  if (b.ok() && (zero < low || zero > high)) {
+    b.Unsupported("a zero point that its type does not hold");
+    return b.Scalar(integers, 0);
+  }
+  return b.Scalar(integers, static_cast<double>(zero));
+}
+
 Parameters OfTensor(OpBuilder& b, DType integers) {
   Parameters p;
   p.scale =
       b.Arg("scale").is_tensor() ? b.Cast(b.Tensor("scale"), DType::kF32) : ScaleOf(b, "scale");
-  p.zero = b.Arg("zero_point").is_tensor()
-               ? b.Cast(b.Tensor("zero_point"), integers)
-               : b.Scalar(integers, static_cast<double>(b.Int("zero_point")));
+  p.zero = b.Arg("zero_point").is_tensor() ? b.Cast(b.Tensor("zero_point"), integers)
+                                           : ZeroOf(b, integers);
   if (b.ok() && p.zero->shape() != p.scale->shape()) p.zero = b.Reshape(p.zero, p.scale->shape());
   return p;
 }

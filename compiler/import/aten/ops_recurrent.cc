@@ -227,10 +227,22 @@ Ran RunProjectedLayer(OpBuilder& b, Value* x, const Stack& s,
   return all;
 }
 
+// Both parts of a packed sequence must be what packing made of them.
+bool NeedPacked(OpBuilder& b) {
+  const auto is = [&](const char* name, Form form) {
+    return b.Arg(name).is_tensor() && b.Arg(name).variable()->form == form;
+  };
+  if (b.ok() && (!is("data", Form::kPacked) || !is("batch_sizes", Form::kPackedSizes))) {
+    b.Unsupported("a packed sequence that was put together by hand");
+  }
+  return b.ok();
+}
+
 // Of a tensor, or of a packed sequence, whose result is one.
 void Recurrent(OpBuilder& b) {
   const Layer layer = LayerOf(b.row().param);
   const bool packed = b.HasArg("batch_sizes");
+  if (packed && !NeedPacked(b)) return;
   Value* x = b.Tensor(packed ? "data" : "input");
   Value* lengths = packed ? b.Cast(b.Tensor("batch_sizes"), DType::kI32) : nullptr;
   const bool batch_first = !packed && b.Bool("batch_first");
@@ -372,6 +384,7 @@ Value* StepsWithin(OpBuilder& b, const Value* x, Value* lengths) {
 // The steps that were packed, which must be those of the longest sequence since sizes don't depend
 // on data; or total_length of them.
 void PadPacked(OpBuilder& b) {
+  if (!NeedPacked(b)) return;
   Value* x = b.Tensor("data");
   Value* lengths = b.Tensor("batch_sizes");
   const int64_t total = b.Int("total_length");
@@ -422,6 +435,15 @@ void Stepwise(OpBuilder& b) {
 
 void SamePacked(OpBuilder& b) { b.Return(b.Arg(b.schema().arguments[0].name)); }
 
+void PackedTo(OpBuilder& b) {
+  const Value* x = b.AsTensor(b.Arg("self"));
+  if (!b.ok()) return;
+  if (b.HasArg("other") || b.DTypeArg("dtype", x->dtype()) != x->dtype()) {
+    return b.Unsupported("a change of a packed sequence's type: convert before packing");
+  }
+  SamePacked(b);
+}
+
 constexpr Row kPackRows[] = {
     {"aten::_pack_padded_sequence", Pack},
 };
@@ -433,7 +455,7 @@ constexpr Row kPackedRows[] = {
     {"aten::rnn_relu.data", Recurrent, OpId::kRnn, kRelu},
     {"aten::_pad_packed_sequence", PadPacked},
     {"aten::select.int", FirstSize},
-    {"aten::to", SamePacked},
+    {"aten::to", PackedTo},
     {"aten::detach", SamePacked},
     {"aten::contiguous", SamePacked},
     {"aten::dropout", Stepwise},
