@@ -140,7 +140,10 @@ IValue Context::ComplexNumber(double real, double imaginary, const CallSite& sit
   ir::Tensor pair(DType::kF64, {2});
   pair.SetDouble(0, real);
   pair.SetDouble(1, imaginary);
-  return NewTensor(graph().AddConstant(site.name + "/complex", std::move(pair)), Form::kComplex);
+  IValue number =
+      NewTensor(graph().AddConstant(site.name + "/complex", std::move(pair)), Form::kComplex);
+  number.variable()->is_number = true;
+  return number;
 }
 
 absl::StatusOr<ir::Shape> Context::ShapeOf(const VariablePtr& variable) {

@@ -50,6 +50,10 @@ DType PartType(OpBuilder& b, std::initializer_list<const char*> names) {
     const IValue& v = b.Arg(name);
     if (v.is_number()) state.AddNumber(v.kind());
     if (!v.is_tensor()) continue;
+    if (v.variable()->is_number) {
+      state.AddNumber(Kind::kFloat);
+      continue;
+    }
     const Value* t = b.AsTensor(v);
     if (!b.ok()) return DType::kF32;
     state.AddTensor(t->dtype(), t->rank() - (IsComplex(v) ? 1 : 0));
@@ -561,8 +565,8 @@ constexpr Row kRows[] = {
     {"aten::gather", Componentwise},
     {"aten::slice_scatter", Componentwise, kNoIr, 1},
     {"aten::select_scatter", Componentwise, kNoIr, 1},
-    {"aten::pad", Componentwise},
-    {"aten::constant_pad_nd", Componentwise},
+    {"aten::pad", Componentwise, kNoIr, 1},
+    {"aten::constant_pad_nd", Componentwise, kNoIr, 1},
     {"aten::reflection_pad1d", Componentwise},
     {"aten::reflection_pad2d", Componentwise},
     {"aten::sum", Componentwise},

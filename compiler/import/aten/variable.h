@@ -46,6 +46,7 @@ class Variable {
   // Whether the elements lie in memory in order without gaps: decides what reshape() shares.
   bool contiguous = true;
   Form form = Form::kPlain;
+  bool is_number = false;  // A complex literal, which promotes as a Python number does.
   // Of kPackedSizes: the data.
   VariablePtr packed;
   // The user's name for messages; may be empty.
