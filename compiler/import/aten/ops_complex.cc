@@ -297,23 +297,36 @@ void To(OpBuilder& b) {
   b.Return(b.Cast(Part(b, x, 0), b.DTypeArg("dtype", x->dtype())));
 }
 
-// zeros(), ones(), full() and the like: real ones beside zeros.
-void Create(OpBuilder& b) {
+// One part of what Create makes, by the plain row; null if it fails. `fills` says whether a complex
+// number is what is written.
+Value* CreatePart(OpBuilder& b, int64_t which, bool* fills) {
   std::vector<IValue> arguments;
   for (const Argument& a : b.schema().arguments) {
     IValue v = b.Arg(a.name);
     if (IsComplex(v)) {
-      if (a.name != "self") return b.Unsupported("a complex number to fill with");
-      v = b.Wrap(Part(b, b.AsTensor(v), 0));
+      const bool fill = a.name != "self";
+      *fills = *fills || fill;
+      v = b.Wrap(Part(b, b.AsTensor(v), fill ? which : 0));
     } else if (a.name == "dtype" && v.is_constant_int()) {
       const DType stated = RealPartOfScalarType(v.int_value());
-      if (stated == DType::kNone) return b.Unsupported("a real tensor like a complex one");
+      if (stated == DType::kNone) {
+        b.Unsupported("a real tensor like a complex one");
+        return nullptr;
+      }
       v = IValue::Int(ScalarTypeOfDType(stated));
     }
     arguments.push_back(std::move(v));
   }
   const std::vector<IValue> made = b.CallPlain(std::move(arguments));
-  if (b.ok() && !made.empty()) Give(b, {b.AsTensor(made[0]), nullptr});
+  return b.ok() && !made.empty() ? b.AsTensor(made[0]) : nullptr;
+}
+
+// zeros(), ones(), full() and the like: real ones beside zeros, or filled with a complex number.
+void Create(OpBuilder& b) {
+  bool fills = false;
+  Value* re = CreatePart(b, 0, &fills);
+  Value* im = fills && re != nullptr ? CreatePart(b, 1, &fills) : nullptr;
+  if (b.ok() && re != nullptr) Give(b, {re, im});
 }
 
 // --- by components -------------------------------------------------------------------------------

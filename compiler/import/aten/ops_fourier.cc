@@ -285,7 +285,7 @@ void ShortTime(OpBuilder& b) {
   const Frames f = FramesOf(b, s.complex);
   if (!b.ok()) return;
   if (s.complex) return b.Unsupported("stft of a complex signal");
-  if (b.HasArg("align_to_window") && b.Bool("align_to_window") && f.width != f.n) {
+  if (b.Bool("align_to_window", false) && f.width != f.n) {
     return b.Unsupported("stft with align_to_window and a window shorter than n_fft");
   }
   const bool batched = s.rank == 2;
