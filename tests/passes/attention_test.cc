@@ -24,6 +24,8 @@ const char kHead[] = R"(
     %zero = constant f32[] = [0]
     %small = constant f32[] = [-1e4]
     %none = constant f32[] = [-inf]
+    %lowest = constant f32[] = [-3e38]
+    %bias = input f32[2,1,T]
     %i0 = constant i64[] = [0]
     %i1 = constant i64[] = [1]
     %t = dims() : i64[] = [T]
@@ -41,6 +43,13 @@ const Case kCases[] = {
      FLOE_SCORES "%a = add(%s, %mask) %b = mul(%a, %half)\n" FLOE_WEIGHTS("%b"), ""},
     {"chosen", FLOE_SCORES "%a = where(%keep, %s, %none)\n" FLOE_WEIGHTS("%a"), ""},
     {"chosen_the_other_way", FLOE_SCORES "%a = where(%keep, %none, %s)\n" FLOE_WEIGHTS("%a"), ""},
+    // A row whose keys are all masked weighs them alike.
+    {"chosen_by_a_finite_number", FLOE_SCORES "%a = where(%keep, %s, %lowest)\n" FLOE_WEIGHTS("%a"),
+     ""},
+    {"finite_number_beside_a_mask",
+     FLOE_SCORES "%a = where(%keep, %s, %lowest) %b = add(%a, %mask)\n" FLOE_WEIGHTS("%b"),
+     "add matmul*2 softmax where", 0, 0, "beside another mask"},
+    {"bias_of_each_head", FLOE_SCORES "%a = add(%s, %bias)\n" FLOE_WEIGHTS("%a"), ""},
     {"causal_choice",
      FLOE_SCORES "%c = less_equal(%cols, %rows) %a = where(%c, %s, %none)\n" FLOE_WEIGHTS("%a"), "",
      1},
