@@ -6,8 +6,6 @@
 namespace floe::families {
 namespace {
 
-constexpr int64_t kMaxGroups = 1 << 20;
-
 double Elements(const TensorInfo& t) {
   double count = 1;
   for (int i = 0; i < t.rank; ++i) count *= static_cast<double>(t.dims[i]);
@@ -33,18 +31,9 @@ Status CheckConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckImages(op, op.inputs[0].dtype, y_dtype));
   WindowAttrs window;
   FLOE_RETURN_IF_ERROR(CheckWindow(op, 1, &window));
-  const TensorInfo& x = op.inputs[0];
   const TensorInfo& w = op.inputs[1];
   const TensorInfo& y = op.outputs[0];
-  FLOE_RETURN_IF_ERROR(CheckImageRows(y));
-  const int64_t groups = op.attrs[0];
-  if (groups < 1 || groups > kMaxGroups || x.dims[1] % groups != 0 || w.groups != groups) {
-    return Bad(Rule::kInstructionAttr, w.groups, groups);
-  }
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, y.dims[1]));
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, x.dims[1] / groups));
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 2, window.kh));
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 3, window.kw));
+  FLOE_RETURN_IF_ERROR(CheckConvWeights(op, window));
   FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, y.dims[1], true));
   AllowEpilogueInPlace(op, 2, footprint);
   // w's size bounds kh * kw unless w is empty, when there are no taps.

@@ -48,6 +48,22 @@ bool WindowPositions(int64_t size, int64_t kernel, int64_t stride, int64_t befor
 
 }  // namespace
 
+Status CheckConvWeights(const OpInfo& op, const WindowAttrs& window) {
+  constexpr int64_t kMaxGroups = 1 << 20;
+  const TensorInfo& x = op.inputs[0];
+  const TensorInfo& w = op.inputs[1];
+  const TensorInfo& y = op.outputs[0];
+  FLOE_RETURN_IF_ERROR(CheckImageRows(y));
+  const int64_t groups = op.attrs[0];
+  if (groups < 1 || groups > kMaxGroups || x.dims[1] % groups != 0 || w.groups != groups) {
+    return Bad(Rule::kInstructionAttr, w.groups, groups);
+  }
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, y.dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, x.dims[1] / groups));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 2, window.kh));
+  return CheckDim(op, 1, 3, window.kw);
+}
+
 Status CheckWindow(const OpInfo& op, uint32_t first, WindowAttrs* window) {
   const WindowAttrs w = ReadWindow(op.attrs + first);
   *window = w;

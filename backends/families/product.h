@@ -30,6 +30,9 @@ struct WindowAttrs {
 // (channels-last, rank 4): sizes, halo, and y's dims from the convolution formula.
 Status CheckWindow(const OpInfo& op, uint32_t first, WindowAttrs* window);
 WindowAttrs ReadWindow(const int64_t* words);
+// The group count attrs[0] and w [O, C/groups, kh, kw] against x, y and the window, for images that
+// CheckWindow has accepted; y's pixels are rows that a tiling can count.
+Status CheckConvWeights(const OpInfo& op, const WindowAttrs& window);
 
 // conv: entries of the tap table of a kernel's state. One for each tap; where there are few
 // outputs, one for each tap and channel, so that a kernel may put pixels instead of channels into a

@@ -9,7 +9,8 @@
 
 namespace floe::passes {
 
-// From this on a number in a score's place or added to it leaves a weight of exactly 0.
+// From this on a number in a score's place or added to it leaves a weight of exactly 0, unless all
+// keys of the row have it.
 inline constexpr double kMaskedScore = -1e30;
 
 // Whether a constant of one element is a score that masks.

@@ -102,13 +102,6 @@ std::optional<Edge> DequantizedBy(const ir::Value* value) {
   return EdgeOf(ProducedBy(value, OpId::kDequantize));
 }
 
-std::optional<Edge> QuantizedBy(const ir::Graph& graph, const ir::Value* value) {
-  if (!HasOneUse(graph, value)) return std::nullopt;
-  ir::Node* user = value->users().front();
-  if (user->op() != OpId::kQuantize || user->input(0) != value) return std::nullopt;
-  return EdgeOf(user);
-}
-
 absl::Status MakeUnsigned(ir::Graph& graph, Report& report) {
   size_t moved = 0;
   for (ir::Node* node : graph.NodeList()) {

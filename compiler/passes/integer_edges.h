@@ -28,8 +28,6 @@ struct Edge {
 std::optional<Edge> EdgeOf(ir::Node* node);
 // The dequantize that makes `value`.
 std::optional<Edge> DequantizedBy(const ir::Value* value);
-// The quantize that is the only reader of `value`.
-std::optional<Edge> QuantizedBy(const ir::Graph& graph, const ir::Value* value);
 
 // Moves every i8 tensor that only conversions, moves and pools see to u8, zero points by 128: what
 // kernels take.
