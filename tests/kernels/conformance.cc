@@ -8,94 +8,14 @@
 #include "backends/families/winograd.h"
 #include "backends/reference/element.h"
 #include "backends/registry.h"
+#include "tests/kernels/elements.h"
 #include "tests/kernels/guarded_buffer.h"
+#include "tests/kernels/mutate.h"
 
 namespace floe::conformance {
 namespace {
 
 constexpr uint32_t kMaxThreads = 3;
-
-// --- elements -----------------------------------------------------------------------------------
-
-double ReadElement(DType t, const unsigned char* p) {
-  const auto as = [p]<typename T>(T v) {
-    std::memcpy(&v, p, sizeof v);
-    return static_cast<double>(v);
-  };
-  switch (t) {
-    case DType::kF32:
-      return as(float{});
-    case DType::kF64:
-      return as(double{});
-    case DType::kI8:
-      return as(int8_t{});
-    case DType::kU8:
-    case DType::kBool:
-      return as(uint8_t{});
-    case DType::kI16:
-      return as(int16_t{});
-    case DType::kU16:
-      return as(uint16_t{});
-    case DType::kI32:
-      return as(int32_t{});
-    case DType::kU32:
-      return as(uint32_t{});
-    case DType::kI64:
-      return as(int64_t{});
-    case DType::kU64:
-      return as(uint64_t{});
-    case DType::kF16:
-    case DType::kBF16: {
-      uint16_t bits;
-      std::memcpy(&bits, p, sizeof bits);
-      return t == DType::kF16 ? reference::F16::ToDouble(bits) : reference::BF16::ToDouble(bits);
-    }
-    case DType::kNone:
-      break;
-  }
-  return 0;
-}
-
-void WriteHalf(DType t, double v, unsigned char* p) {
-  const uint16_t bits =
-      t == DType::kF16 ? reference::F16::FromDouble(v) : reference::BF16::FromDouble(v);
-  std::memcpy(p, &bits, sizeof bits);
-}
-
-void WriteElement(DType t, double v, unsigned char* p) {
-  const auto as = [p, v]<typename T>(T) {
-    const T x = static_cast<T>(v);
-    std::memcpy(p, &x, sizeof x);
-  };
-  switch (t) {
-    case DType::kF32:
-      return as(float{});
-    case DType::kF64:
-      return as(double{});
-    case DType::kI8:
-      return as(int8_t{});
-    case DType::kU8:
-    case DType::kBool:
-      return as(uint8_t{});
-    case DType::kI16:
-      return as(int16_t{});
-    case DType::kU16:
-      return as(uint16_t{});
-    case DType::kF16:
-    case DType::kBF16:
-      return WriteHalf(t, v, p);
-    case DType::kI32:
-      return as(int32_t{});
-    case DType::kU32:
-      return as(uint32_t{});
-    case DType::kI64:
-      return as(int64_t{});
-    case DType::kU64:
-      return as(uint64_t{});
-    case DType::kNone:
-      return;
-  }
-}
 
 bool Exact(DType t) { return !IsFloat(t); }
 
@@ -438,94 +358,6 @@ void CompareOracle(const KernelCase& c, const Outcome& twin, uint64_t slack, uin
 }
 
 // --- mutations ----------------------------------------------------------------------------------
-
-int64_t StrangeNumber(std::mt19937* rng) {
-  constexpr int64_t kNumbers[] = {-(int64_t{1} << 62),
-                                  -1,
-                                  0,
-                                  1,
-                                  2,
-                                  3,
-                                  4,
-                                  5,
-                                  7,
-                                  8,
-                                  15,
-                                  16,
-                                  17,
-                                  31,
-                                  33,
-                                  64,
-                                  255,
-                                  int64_t{1} << 31,
-                                  int64_t{1} << 62,
-                                  INT64_MAX};
-  return kNumbers[(*rng)() % std::size(kNumbers)];
-}
-
-void MutateTensor(TensorInfo* t, std::mt19937* rng) {
-  switch ((*rng)() % 8) {
-    case 0:
-      t->rank = static_cast<uint8_t>((*rng)() % 10);
-      break;
-    case 1:
-      t->dtype = static_cast<DType>((*rng)() % 16);
-      break;
-    case 2:
-      t->layout = static_cast<LayoutId>((*rng)() % 13);
-      break;
-    case 3:
-      t->halo = {static_cast<uint8_t>((*rng)() % 4), static_cast<uint8_t>((*rng)() % 4),
-                 static_cast<uint8_t>((*rng)() % 4)};
-      break;
-    case 4:
-      t->groups = static_cast<int32_t>(StrangeNumber(rng));
-      break;
-    default:
-      if (t->rank > 0) t->dims[(*rng)() % std::min<size_t>(t->rank, kMaxRank)] = StrangeNumber(rng);
-  }
-}
-
-void MutateOnce(KernelCase* c, std::mt19937* rng) {
-  switch ((*rng)() % 8) {
-    case 0:
-    case 1:
-      if (!c->attrs.empty()) c->attrs[(*rng)() % c->attrs.size()] = StrangeNumber(rng);
-      break;
-    case 2:
-      if (!c->code.empty()) {
-        auto* bytes = reinterpret_cast<unsigned char*>(&c->code[(*rng)() % c->code.size()]);
-        bytes[(*rng)() % sizeof(PwInstr)] = static_cast<unsigned char>((*rng)() % 64);
-      }
-      break;
-    case 3:
-      if ((*rng)() % 2 == 0 && !c->inputs.empty()) {
-        c->inputs.pop_back();
-      } else {
-        c->inputs.push_back(Dense({(*rng)() % 3 == 0 ? 1 : 16}));
-      }
-      break;
-    case 4:
-      if (!c->outputs.empty()) MutateTensor(&c->outputs[(*rng)() % c->outputs.size()], rng);
-      break;
-    case 5: {
-      // One number everywhere: a consistent change is more likely to be accepted.
-      const int64_t from =
-          c->outputs.empty() || c->outputs[0].rank == 0
-              ? 1
-              : c->outputs[0].dims[(*rng)() % std::min<size_t>(c->outputs[0].rank, kMaxRank)];
-      const int64_t to = StrangeNumber(rng);
-      for (auto* list : {&c->inputs, &c->outputs}) {
-        for (TensorInfo& t : *list) {
-          for (int64_t& d : t.dims) d = d == from ? to : d;
-        }
-      }
-      break;
-    }
-    default:
-      if (!c->inputs.empty()) MutateTensor(&c->inputs[(*rng)() % c->inputs.size()], rng);
-  }
-}
 
 bool SmallEnough(const KernelCase& c, const Footprint& f) {
   constexpr int64_t kLimit = 1 << 20;

@@ -47,8 +47,9 @@ std::span<const Row> ComplexFromRealRows();  // ops_complex.cc: complex tensors 
 std::span<const Row> SpecialRows();  // ops_special.cc: special functions, counts, selections.
 
 // Rows for arguments of other forms than plain (variable.h).
-std::span<const Row> ComplexRows();  // ops_complex.cc
-std::span<const Row> PackedRows();   // ops_recurrent.cc: sequences of several lengths.
+std::span<const Row> ComplexRows();      // ops_complex.cc: arithmetic.
+std::span<const Row> ComplexPartRows();  // ops_complex_parts.cc: part by part.
+std::span<const Row> PackedRows();       // ops_recurrent.cc: sequences of several lengths.
 
 // The row of an overload for arguments of which at least one has the form: its own, else its op's;
 // null if there is none.

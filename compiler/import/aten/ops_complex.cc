@@ -1,11 +1,9 @@
-// Complex tensors, kept as pairs of reals on a last axis of 2 (Form::kComplex).
-//
-// Most ops act on the real and on the imaginary parts alone: they move elements, or are linear.
-// Those call the op's plain row twice (Componentwise). Others are written out in terms of parts.
-#include <algorithm>
+// Arithmetic of complex tensors, written out in terms of their parts, and what leads from reals to
+// them and back. What acts on both parts alone is in ops_complex_parts.cc.
 #include <cmath>
 #include <numbers>
 
+#include "compiler/import/aten/complex.h"
 #include "compiler/import/aten/compose.h"
 #include "compiler/import/aten/ops.h"
 #include "compiler/import/aten/promotion.h"
@@ -14,65 +12,6 @@ namespace floe::aten {
 namespace {
 
 using ir::Value;
-
-bool IsComplex(const IValue& v) { return v.is_tensor() && v.variable()->form == Form::kComplex; }
-
-// One part of [..., 2].
-Value* Part(OpBuilder& b, Value* pairs, int64_t which) {
-  if (!b.ok()) return pairs;
-  const int64_t last = b.Rank(pairs) - 1;
-  Value* part = b.SliceAxis(pairs, last, which, 1);
-  return b.ok() ? b.Squeeze(part, last) : pairs;
-}
-
-struct Complex {
-  Value* re = nullptr;
-  Value* im = nullptr;  // Null: zero.
-};
-
-Value* ZeroLike(OpBuilder& b, const Value* x) { return b.Full(x->dtype(), x->shape(), 0); }
-
-Value* Join(OpBuilder& b, const Complex& z) {
-  Value* im = z.im == nullptr ? ZeroLike(b, z.re) : z.im;
-  if (!b.ok()) return z.re;
-  const int64_t rank = b.Rank(z.re);
-  return b.Concat({b.Unsqueeze(z.re, rank), b.Unsqueeze(im, rank)}, rank);
-}
-
-void Give(OpBuilder& b, const Complex& z) {
-  if (b.ok()) b.ReturnComplex(Join(b, z));
-}
-
-// The type of the parts of what the arguments give together.
-DType PartType(OpBuilder& b, std::initializer_list<const char*> names) {
-  ResultTypeState state;
-  for (const char* name : names) {
-    const IValue& v = b.Arg(name);
-    if (v.is_number()) state.AddNumber(v.kind());
-    if (!v.is_tensor()) continue;
-    if (v.variable()->is_number) {
-      state.AddNumber(Kind::kFloat);
-      continue;
-    }
-    const Value* t = b.AsTensor(v);
-    if (!b.ok()) return DType::kF32;
-    state.AddTensor(t->dtype(), t->rank() - (IsComplex(v) ? 1 : 0));
-  }
-  const DType t = state.Result();
-  return IsFloat(t) ? t : DType::kF32;
-}
-
-// An argument in parts of type `t`.
-Complex PartsOf(OpBuilder& b, const char* name, DType t) {
-  const IValue& v = b.Arg(name);
-  if (IsComplex(v)) {
-    Value* pairs = b.Cast(b.AsTensor(v), t);
-    return {Part(b, pairs, 0), Part(b, pairs, 1)};
-  }
-  return {b.Operand(name, t), nullptr};
-}
-
-Complex PartsOf(OpBuilder& b, const char* name) { return PartsOf(b, name, PartType(b, {name})); }
 
 // --- arithmetic ----------------------------------------------------------------------------------
 
@@ -254,6 +193,42 @@ void IsReal(OpBuilder& b) {
   if (b.ok()) b.Return(b.Binary(OpId::kEqual, z.im, b.ScalarLike(z.im, 0)));
 }
 
+// Products: the plain op for each pair of parts. param 1: of the first operand's conjugate.
+void Bilinear(OpBuilder& b) {
+  std::vector<IValue> re, im, args;
+  std::vector<size_t> tensors;
+  for (const Argument& a : b.schema().arguments) {
+    args.push_back(b.Arg(a.name));
+    if (args.back().is_tensor()) tensors.push_back(args.size() - 1);
+  }
+  if (tensors.size() != 2) return b.Unsupported("this product of complex numbers");
+  const char* left = b.schema().arguments[tensors[0]].name.c_str();
+  const char* right = b.schema().arguments[tensors[1]].name.c_str();
+  const DType t = PartType(b, {left, right});
+  const Complex x = PartsOf(b, left, t), y = PartsOf(b, right, t);
+  if (!b.ok()) return;
+  const auto product = [&](Value* p, Value* q) {
+    std::vector<IValue> call = args;
+    call[tensors[0]] = b.Wrap(p);
+    call[tensors[1]] = b.Wrap(q);
+    const std::vector<IValue> result = b.CallPlain(std::move(call));
+    return result.empty() ? p : b.AsTensor(result[0]);
+  };
+  const bool conjugated = b.row().param != 0;
+  Complex z{product(x.re, y.re), nullptr};
+  if (x.im != nullptr && y.im != nullptr) {
+    Value* both = product(x.im, y.im);
+    z.re = b.Binary(conjugated ? OpId::kAdd : OpId::kSub, z.re, both);
+  }
+  if (y.im != nullptr) z.im = product(x.re, y.im);
+  if (x.im != nullptr) {
+    Value* cross = product(x.im, y.re);
+    if (conjugated) cross = Neg(b, cross);
+    z.im = z.im == nullptr ? cross : Add(b, z.im, cross);
+  }
+  Give(b, z);
+}
+
 // --- parts and pairs -----------------------------------------------------------------------------
 
 // param: which part.
@@ -265,7 +240,6 @@ Value* WritePart(OpBuilder& b, Value* base, Value* view) {
 }
 
 void AsReal(OpBuilder& b) { b.Return(b.Tensor("self")); }
-Value* WritePairs(OpBuilder&, Value*, Value* view) { return view; }
 
 void Same(OpBuilder& b) { b.Return(b.Arg("self")); }
 
@@ -329,133 +303,6 @@ void Create(OpBuilder& b) {
   if (b.ok() && re != nullptr) Give(b, {re, im});
 }
 
-// --- by components -------------------------------------------------------------------------------
-
-// An argument with each complex tensor replaced by one of its parts. With `mix`, real tensors other
-// than masks count as complex ones, too.
-IValue PartArgument(OpBuilder& b, const IValue& v, int64_t which, bool mix) {
-  if (IsComplex(v)) return b.Wrap(Part(b, b.AsTensor(v), which));
-  if (mix && v.is_tensor() && which == 1) {
-    Value* x = b.AsTensor(v);
-    return x->dtype() == DType::kBool ? v : b.Wrap(ZeroLike(b, x));
-  }
-  if (mix && v.is_number() && which == 1) return IValue::Float(0);
-  if (!v.is_sequence()) return v;
-  std::vector<IValue> items;
-  for (const IValue& item : v.items()) items.push_back(PartArgument(b, item, which, mix));
-  return IValue::ListOf(std::move(items), v.list()->element);
-}
-
-std::vector<IValue> PartArguments(OpBuilder& b, int64_t which, bool mix) {
-  std::vector<IValue> arguments;
-  for (const Argument& a : b.schema().arguments) {
-    // Of numbers only fill values are complex ones.
-    const bool fills = mix && (a.type.base == BaseType::kTensor || a.name == "value" ||
-                               a.name == "other" || a.name == "self");
-    IValue v = PartArgument(b, b.Arg(a.name), which, fills);
-    if (a.name == "dtype" && v.is_constant_int()) {
-      const DType part = RealPartOfScalarType(v.int_value());
-      if (part == DType::kNone) b.Unsupported("complex numbers with a real result type");
-      v = IValue::Int(ScalarTypeOfDType(part));
-    }
-    arguments.push_back(std::move(v));
-  }
-  return arguments;
-}
-
-bool AnyComplex(const std::vector<IValue>& values) {
-  return std::any_of(values.begin(), values.end(), [](const IValue& v) {
-    return IsComplex(v) || (v.is_sequence() && AnyComplex(v.items()));
-  });
-}
-
-IValue JoinResults(OpBuilder& b, const IValue& re, const IValue& im) {
-  if (re.is_tensor() && im.is_tensor()) {
-    Value* pairs = Join(b, {b.AsTensor(re), b.AsTensor(im)});
-    IValue joined = b.context().NewTensor(pairs, Form::kComplex);
-    joined.variable()->contiguous = re.variable()->contiguous;
-    return joined;
-  }
-  if (!re.is_sequence() || !im.is_sequence()) return re;
-  std::vector<IValue> items;
-  for (size_t i = 0; i < re.items().size() && i < im.items().size(); ++i) {
-    items.push_back(JoinResults(b, re.items()[i], im.items()[i]));
-  }
-  return IValue::ListOf(std::move(items), Kind::kTensor);
-}
-
-// param 1: real tensors and numbers among the operands are complex ones without imaginary part.
-// 2: copies what does not lie in order.
-void Componentwise(OpBuilder& b) {
-  const bool mix = b.row().param == 1;
-  std::vector<IValue> given;
-  for (const Argument& a : b.schema().arguments) given.push_back(b.Arg(a.name));
-  if (!AnyComplex(given)) return b.Unsupported("a complex result of real numbers");
-  if (b.row().param == 2) b.is_copy = !given[0].variable()->contiguous;
-  const std::vector<IValue> re = b.CallPlain(PartArguments(b, 0, mix));
-  const std::vector<IValue> im = b.CallPlain(PartArguments(b, 1, mix));
-  for (size_t i = 0; b.ok() && i < re.size() && i < im.size(); ++i) {
-    b.Return(JoinResults(b, re[i], im[i]));
-  }
-}
-
-// Writes through a view by the plain row's writer, part by part.
-Value* WriteComponents(OpBuilder& b, Value* base, Value* view) {
-  const Row* plain = FindRow(b.schema());
-  if (plain == nullptr || plain->write == nullptr) {
-    b.Unsupported("an in-place write through this view of complex numbers");
-    return base;
-  }
-  Value* parts[2] = {base, base};
-  for (int64_t which = 0; which < 2 && b.ok(); ++which) {
-    Value* old = Part(b, base, which);
-    std::vector<IValue> arguments;
-    for (const Argument& a : b.schema().arguments) arguments.push_back(b.Arg(a.name));
-    arguments[0] = b.Wrap(old);
-    OpBuilder part(b.context(), b.schema(), *plain, arguments, b.site());
-    part.view_index = b.view_index;
-    parts[which] = plain->write(part, old, Part(b, view, which));
-    b.Fail(part.status());
-  }
-  return b.ok() ? Join(b, {parts[0], parts[1]}) : base;
-}
-
-// Products: the plain op for each pair of parts. param 1: of the first operand's conjugate.
-void Bilinear(OpBuilder& b) {
-  std::vector<IValue> re, im, args;
-  std::vector<size_t> tensors;
-  for (const Argument& a : b.schema().arguments) {
-    args.push_back(b.Arg(a.name));
-    if (args.back().is_tensor()) tensors.push_back(args.size() - 1);
-  }
-  if (tensors.size() != 2) return b.Unsupported("this product of complex numbers");
-  const char* left = b.schema().arguments[tensors[0]].name.c_str();
-  const char* right = b.schema().arguments[tensors[1]].name.c_str();
-  const DType t = PartType(b, {left, right});
-  const Complex x = PartsOf(b, left, t), y = PartsOf(b, right, t);
-  if (!b.ok()) return;
-  const auto product = [&](Value* p, Value* q) {
-    std::vector<IValue> call = args;
-    call[tensors[0]] = b.Wrap(p);
-    call[tensors[1]] = b.Wrap(q);
-    const std::vector<IValue> result = b.CallPlain(std::move(call));
-    return result.empty() ? p : b.AsTensor(result[0]);
-  };
-  const bool conjugated = b.row().param != 0;
-  Complex z{product(x.re, y.re), nullptr};
-  if (x.im != nullptr && y.im != nullptr) {
-    Value* both = product(x.im, y.im);
-    z.re = b.Binary(conjugated ? OpId::kAdd : OpId::kSub, z.re, both);
-  }
-  if (y.im != nullptr) z.im = product(x.re, y.im);
-  if (x.im != nullptr) {
-    Value* cross = product(x.im, y.re);
-    if (conjugated) cross = Neg(b, cross);
-    z.im = z.im == nullptr ? cross : Add(b, z.im, cross);
-  }
-  Give(b, z);
-}
-
 constexpr OpId kNoIr = OpId::kIdentity;
 constexpr Row kRows[] = {
     {"aten::add", AddOp, OpId::kAdd},
@@ -492,6 +339,7 @@ constexpr Row kRows[] = {
     {"aten::imag", PartOp, kNoIr, 1, true, WritePart},
     {"aten::view_as_real", AsReal, kNoIr, 0, true, WritePairs},
     {"aten::view_as_real_copy", AsReal},
+    {"aten::contiguous", Contiguous},
     {"aten::to", To},
     {"aten::_to_copy", To},
     {"aten::zeros", Create},
@@ -518,75 +366,6 @@ constexpr Row kRows[] = {
     {"aten::inner", Bilinear},
     {"aten::tensordot", Bilinear},
     {"aten::kron", Bilinear},
-    // Views.
-    {"aten::view", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::reshape", Componentwise, kNoIr, 2, true, WriteComponents},
-    {"aten::_unsafe_view", Componentwise},
-    {"aten::flatten", Componentwise, kNoIr, 2, true, WriteComponents},
-    {"aten::unflatten", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::squeeze", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::unsqueeze", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::permute", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::transpose", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::swapaxes", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::swapdims", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::t", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::mT", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::numpy_T", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::movedim", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::moveaxis", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::expand", Componentwise, kNoIr, 0, true},
-    {"aten::expand_as", Componentwise, kNoIr, 0, true},
-    {"aten::broadcast_to", Componentwise, kNoIr, 0, true},
-    {"aten::slice.Tensor", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::narrow", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::select.int", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::split", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::split_with_sizes", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::chunk", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::tensor_split", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::unbind", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::diagonal", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::unfold", Componentwise, kNoIr, 0, true},
-    {"aten::detach", Componentwise, kNoIr, 0, true, WritePairs},
-    {"aten::alias", Componentwise, kNoIr, 0, true, WritePairs},
-    {"aten::lift_fresh_copy", Componentwise},
-    {"aten::clone", Componentwise},
-    {"aten::contiguous", Contiguous},
-    // Movement and linear maps.
-    {"aten::cat", Componentwise, kNoIr, 1},
-    {"aten::concat", Componentwise, kNoIr, 1},
-    {"aten::stack", Componentwise, kNoIr, 1},
-    {"aten::hstack", Componentwise, kNoIr, 1},
-    {"aten::vstack", Componentwise, kNoIr, 1},
-    {"aten::where.self", Componentwise, kNoIr, 1},
-    {"aten::where.ScalarSelf", Componentwise, kNoIr, 1},
-    {"aten::where.ScalarOther", Componentwise, kNoIr, 1},
-    {"aten::masked_fill", Componentwise, kNoIr, 1},
-    {"aten::copy", Componentwise, kNoIr, 1},
-    {"aten::fill", Componentwise, kNoIr, 1},
-    {"aten::zero", Componentwise},
-    {"aten::repeat", Componentwise},
-    {"aten::tile", Componentwise},
-    {"aten::repeat_interleave.self_int", Componentwise},
-    {"aten::flip", Componentwise},
-    {"aten::roll", Componentwise},
-    {"aten::tril", Componentwise},
-    {"aten::triu", Componentwise},
-    {"aten::index.Tensor", Componentwise},
-    {"aten::index_select", Componentwise},
-    {"aten::gather", Componentwise},
-    {"aten::slice_scatter", Componentwise, kNoIr, 1},
-    {"aten::select_scatter", Componentwise, kNoIr, 1},
-    {"aten::pad", Componentwise, kNoIr, 1},
-    {"aten::constant_pad_nd", Componentwise, kNoIr, 1},
-    {"aten::reflection_pad1d", Componentwise},
-    {"aten::reflection_pad2d", Componentwise},
-    {"aten::sum", Componentwise},
-    {"aten::mean", Componentwise},
-    {"aten::cumsum", Componentwise},
-    {"aten::trace", Componentwise},
-    {"aten::diff", Componentwise, kNoIr, 1},
 };
 
 // --- complex tensors of real ones ----------------------------------------------------------------

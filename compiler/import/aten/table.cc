@@ -8,37 +8,14 @@
 namespace floe::aten {
 
 std::span<const std::span<const Row>> AllRows() {
-  static const auto& kAll = *new std::array{MathRows(),
-                                            UnaryRows(),
-                                            ViewRows(),
-                                            SliceRows(),
-                                            CreateRows(),
-                                            ArrangeRows(),
-                                            ReduceRows(),
-                                            IndexRows(),
-                                            OrderRows(),
-                                            LinalgRows(),
-                                            ScalarRows(),
-                                            ActivationRows(),
-                                            AttentionRows(),
-                                            ClassLossRows(),
-                                            ConvRows(),
-                                            CtcRows(),
-                                            DistanceRows(),
-                                            EmbeddingRows(),
-                                            ImageRows(),
-                                            LinearRows(),
-                                            LossRows(),
-                                            NormRows(),
-                                            PadRows(),
-                                            PoolRows(),
-                                            QuantizeRows(),
-                                            RecurrentRows(),
-                                            ResizeRows(),
-                                            FourierRows(),
-                                            SpecialRows(),
-                                            ComplexFromRealRows(),
-                                            PackRows()};
+  static const auto& kAll = *new std::array{
+      MathRows(),      UnaryRows(),      ViewRows(),      SliceRows(),     CreateRows(),
+      ArrangeRows(),   ReduceRows(),     IndexRows(),     OrderRows(),     LinalgRows(),
+      ScalarRows(),    ActivationRows(), AttentionRows(), ClassLossRows(), ConvRows(),
+      CtcRows(),       DistanceRows(),   EmbeddingRows(), ImageRows(),     LinearRows(),
+      LossRows(),      NormRows(),       PadRows(),       PoolRows(),      QuantizeRows(),
+      RecurrentRows(), ResizeRows(),     FourierRows(),   SpecialRows(),   ComplexFromRealRows(),
+      PackRows()};
   return kAll;
 }
 
@@ -70,6 +47,7 @@ const Row* FindRow(const Schema& schema, Form form) {
   static const auto& kComplex = *[] {
     auto* index = new Index();
     AddTo(index, ComplexRows());
+    AddTo(index, ComplexPartRows());
     AddTo(index, FourierRows());  // They take both.
     return index;
   }();
