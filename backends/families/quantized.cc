@@ -70,7 +70,9 @@ Status CheckQuantized(const OpInfo& op, const int64_t* words, int64_t columns,
   FLOE_RETURN_IF_ERROR(CheckVector(op, kQuantizedColumnSums, DType::kI32, columns));
   FLOE_RETURN_IF_ERROR(CheckVector(op, kQuantizedScale, DType::kF32, columns));
   if (op.inputs[kQuantizedBias].present()) {
-    FLOE_RETURN_IF_ERROR(CheckVector(op, kQuantizedBias, DType::kI32, columns));
+    const bool floats = bytes && op.inputs[kQuantizedBias].dtype == DType::kF32;
+    FLOE_RETURN_IF_ERROR(
+        CheckVector(op, kQuantizedBias, floats ? DType::kF32 : DType::kI32, columns));
   }
   if (words[0] == -1) {
     FLOE_RETURN_IF_ERROR(CheckOneElement(op, kQuantizedXScale, DType::kF32));

@@ -9,9 +9,21 @@ namespace floe::conformance {
 namespace {
 
 // How a product's result is made.
-enum class Form { kBytes, kResidual, kResidualHalo, kFloat, kFloatRelu, kFloatProgram, kDynamic };
-constexpr Form kForms[] = {Form::kBytes,     Form::kResidual,     Form::kResidualHalo, Form::kFloat,
-                           Form::kFloatRelu, Form::kFloatProgram, Form::kDynamic};
+enum class Form {
+  kBytes,
+  kLargeFactors,  // Products beyond what words and integers hold.
+  kBias,          // In f32.
+  kResidual,
+  kResidualHalo,
+  kResidualBias,
+  kFloat,
+  kFloatRelu,
+  kFloatProgram,
+  kDynamic
+};
+constexpr Form kForms[] = {Form::kBytes,        Form::kLargeFactors, Form::kBias,  Form::kResidual,
+                           Form::kResidualHalo, Form::kResidualBias, Form::kFloat, Form::kFloatRelu,
+                           Form::kFloatProgram, Form::kDynamic};
 
 bool IsFloatForm(Form f) { return f >= Form::kFloat; }
 
@@ -20,9 +32,12 @@ std::vector<int64_t> Words(Form form, int64_t x_zp) {
   const int64_t ratio = FloatWord(0.8125), other = FloatWord(-0.4);
   switch (form) {
     case Form::kBytes:
+    case Form::kLargeFactors:
+    case Form::kBias:
       return {x_zp, 7, 7, 250, 0, 0, 0, 0, FloatWord(0), FloatWord(0)};
     case Form::kResidual:
     case Form::kResidualHalo:
+    case Form::kResidualBias:
       return {x_zp, 3, 5, 255, 120, 9, 251, 131, ratio, other};
     case Form::kDynamic:
       return {-1, 0, 0, 0, 0, 0, 0, 0, FloatWord(0), FloatWord(0)};
@@ -38,17 +53,21 @@ void AddForm(Form form, int64_t columns, int64_t depth, int64_t x_zp, KernelCase
   if (form == Form::kResidualHalo && y.layout == LayoutId::kChannelsLast) {
     residual.halo = {1, 2, 3, 131};
   }
-  const bool has_residual = form == Form::kResidual || form == Form::kResidualHalo;
+  const bool has_residual = form >= Form::kResidual && form <= Form::kResidualBias;
+  const bool float_bias = form == Form::kBias || form == Form::kResidualBias;
   const bool dynamic = form == Form::kDynamic;
   c->inputs.push_back(Dense({columns}, DType::kI32));
   c->inputs.push_back(Dense({columns}));
-  c->inputs.push_back(form == Form::kFloat ? Absent() : Dense({columns}, DType::kI32));
+  c->inputs.push_back(
+      form == Form::kFloat ? Absent() : Dense({columns}, float_bias ? DType::kF32 : DType::kI32));
   c->inputs.push_back(dynamic ? Dense({}) : Absent());
   c->inputs.push_back(dynamic ? Dense({1}, DType::kU8) : Absent());
   c->inputs.push_back(has_residual ? residual : Absent());
   // Sums reach about 255 * 127 * sqrt(depth): scales that use the whole byte.
-  const double scale = 1.0 / (100.0 * std::sqrt(static_cast<double>(std::max<int64_t>(depth, 1))));
-  c->fills = {{0, 255}, {-127, 127}, {-500, 500}, {scale / 4, scale}, {-20000, 20000}, {0.1, 0.2},
+  double scale = 1.0 / (100.0 * std::sqrt(static_cast<double>(std::max<int64_t>(depth, 1))));
+  if (form == Form::kLargeFactors) scale = 1e6;
+  const Fill bias = float_bias ? Fill{-90, 90} : Fill{-20000, 20000};
+  c->fills = {{0, 255}, {-127, 127}, {-500, 500}, {scale / 4, scale}, bias, {0.1, 0.2},
               {0, 255}, {0, 255},    {-1, 1}};
   for (int64_t w : Words(form, x_zp)) c->attrs.push_back(w);
   if (form == Form::kFloatRelu || form == Form::kDynamic) {
@@ -62,8 +81,8 @@ void AddForm(Form form, int64_t columns, int64_t depth, int64_t x_zp, KernelCase
 }
 
 const char* FormName(Form f) {
-  constexpr const char* kNames[] = {"bytes", "residual", "residual_halo", "float",
-                                    "relu",  "program",  "dynamic"};
+  constexpr const char* kNames[] = {"bytes",         "large", "bias", "residual", "residual_halo",
+                                    "residual_bias", "float", "relu", "program",  "dynamic"};
   return kNames[static_cast<int>(f)];
 }
 
@@ -107,6 +126,11 @@ std::vector<KernelCase> GemmCases() {
   cases.push_back(QGemm({}, 40, 18, Form::kBytes));
   cases.push_back(QGemm({130}, 260, 250, Form::kBytes));
   cases.push_back(QGemm({130}, 260, 250, Form::kDynamic));
+  // Rows of several chunks, and tiles for a short depth.
+  for (const Form form : {Form::kBytes, Form::kResidualBias, Form::kFloatRelu}) {
+    cases.push_back(QGemm({523}, 8, 20, form));
+    cases.push_back(QGemm({41}, 16, 192, form));
+  }
   return cases;
 }
 
@@ -300,7 +324,10 @@ std::vector<KernelCase> DepthwiseCases() {
     for (const NamedWindow& w : windows) {
       for (const Form form : kForms) {
         const bool padded = w.window.pt + w.window.pl != 0;
-        if ((form == Form::kDynamic && padded) || (channels > 64 && form > Form::kFloat && form != Form::kFloatProgram)) continue;
+        if ((form == Form::kDynamic && padded) ||
+            (channels > 64 && form > Form::kFloat && form != Form::kFloatProgram)) {
+          continue;
+        }
         cases.push_back(QConv(name + "_" + w.name, w.window, form));
       }
     }

@@ -22,7 +22,9 @@ namespace {
 struct ChannelBlock {
   alignas(64) int32_t start[kWoven][kWidth];
   alignas(64) float scale[kWoven][kWidth];
-  int64_t first, count;  // Channels.
+  alignas(64) float bias[kWoven][kWidth];  // Of bytes, if has_bias.
+  bool has_bias, simple;                   // As QTileArgs::simple.
+  int64_t first, count;                    // Channels.
 };
 
 // Weights of kWoven vectors for each group of taps; `kept` groups lie in scratch.
@@ -104,16 +106,20 @@ FLOE_INLINE void FinishBytes(const QDepthwise& d, const ChannelBlock& block,
                              const I32 (&sums)[kWoven], const uint8_t* residual, uint8_t* y) {
   const Requantizer& r = d.requantizer;
   I32 q[kWoven];
+  F32 scaled[kWoven];
+  FLOE_UNROLL
+  for (int j = 0; j < kWoven; ++j) {
+    scaled[j] = Mul(ToFloat(sums[j]), Load(block.scale[j]));
+    if (block.has_bias) scaled[j] = Add(scaled[j], Load(block.bias[j]));
+  }
   if (r.residual) {
     I32 other[kWoven];
     Widen(LoadChannels(residual, block.count), other);
     FLOE_UNROLL
-    for (int j = 0; j < kWoven; ++j) {
-      q[j] = RequantizeVector(r, sums[j], Load(block.scale[j]), other[j]);
-    }
+    for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(r, scaled[j], other[j]);
   } else {
     FLOE_UNROLL
-    for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(sums[j], Load(block.scale[j]));
+    for (int j = 0; j < kWoven; ++j) q[j] = RoundToWords(scaled[j]);
   }
   StoreChannels(y, block.count, PackLanes(r, q[0], q[1], q[2], q[3]));
 }
@@ -135,7 +141,7 @@ FLOE_INLINE void StoreSquare(const SquareLine& l, const I32 (&sums)[kWoven],
                              const F32 (&scale)[kWoven], const Requantizer& r, uint8_t* y) {
   I32 q[kWoven];
   FLOE_UNROLL
-  for (int j = 0; j < kWoven; ++j) q[j] = RequantizeVector(sums[j], scale[j]);
+  for (int j = 0; j < kWoven; ++j) q[j] = RequantizeSimple(sums[j], scale[j]);
   StoreChannels(y, kWhole ? kBytes : l.block->count, PackLanes(r, q[0], q[1], q[2], q[3]));
 }
 
@@ -260,7 +266,7 @@ void RunQLine(const QProduct& p, const QDepthwise& d, const ChannelBlock& block,
                                 ? p.residual + OffsetOf(floats->residual_strides, at) + block.first
                                 : nullptr;
   const int64_t r_step = floats->residual_strides.x;
-  if (d.square) {
+  if (d.square && block.simple) {
     RunSquareLine({.x = x,
                    .row = s.depthwise_line,
                    .tap = d.channels,
@@ -302,11 +308,15 @@ void FillBlock(const QProduct& p, const QDepthwise& d, ChannelBlock* block, Wove
   block->count = left < kBytes ? left : kBytes;
   alignas(64) int32_t start[kBytes];
   alignas(64) float scale[kBytes];
-  FillColumns(p.columns, block->first, block->count, kBytes, start, scale);
+  alignas(64) float bias[kBytes] = {};
+  block->has_bias = p.columns.float_bias != nullptr;
+  block->simple = FillColumns(p.columns, block->first, block->count, kBytes, start, scale, bias) &&
+                  !p.state->residual;
   for (int j = 0; j < kWoven; ++j) {
     for (int i = 0; i < kWidth; ++i) {
       block->start[j][i] = start[WovenChannel(j, i)];
       block->scale[j][i] = scale[WovenChannel(j, i)];
+      block->bias[j][i] = bias[WovenChannel(j, i)];
     }
   }
   w->first = block->first;

@@ -61,7 +61,9 @@ FLOE_INLINE Operand Unsigned(I32 v) { return {v}; }
 FLOE_INLINE Operand Signed(I32 v) { return {v}; }
 FLOE_INLINE I32 Dot(I32 sum, const Operand& x, const Operand& w) {
 #if defined(FLOE_ISA_AVX512)
-  return _mm512_dpbusd_epi32(sum, x.v, w.v);
+  // As the instruction and not as its function: g++ 12 may put a copy of the sum before each.
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x.v), "v"(w.v));
+  return sum;
 #else
   return _mm256_dpbusd_avx_epi32(sum, x.v, w.v);
 #endif

@@ -9,6 +9,38 @@
 namespace floe::cpu::FLOE_ISA {
 namespace {
 
+// For `count` columns from `first` on: where accumulators start (bias - x_zp * column sum), what
+// they are multiplied with and, if there is a bias in f32, what is added then; all filled up with
+// zeros to `padded`. Returns whether that is simple: no addition, and factors below 1 in magnitude.
+bool FillColumns(const ColumnOperands& c, int64_t first, int64_t count, int64_t padded,
+                 int32_t* __restrict start, float* __restrict scale, float* __restrict bias) {
+  const auto zp = static_cast<uint32_t>(c.x_zp);
+  const int32_t* sums = c.sums + first;
+  const float* factors = c.scale + first;
+  int large = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    start[j] = static_cast<int32_t>(0u - zp * static_cast<uint32_t>(sums[j]));
+    scale[j] = c.x_scale * factors[j];
+    large |= !(scale[j] < 1.0f) | !(scale[j] > -1.0f);
+  }
+  if (c.bias != nullptr) {
+    const int32_t* add = c.bias + first;
+    for (int64_t j = 0; j < count; ++j) {
+      start[j] =
+          static_cast<int32_t>(static_cast<uint32_t>(start[j]) + static_cast<uint32_t>(add[j]));
+    }
+  }
+  for (int64_t j = count; j < padded; ++j) {
+    start[j] = 0;
+    scale[j] = 0;
+  }
+  if (c.float_bias == nullptr) return large == 0;
+  const float* add = c.float_bias + first;
+  for (int64_t j = 0; j < count; ++j) bias[j] = add[j];
+  for (int64_t j = count; j < padded; ++j) bias[j] = 0;
+  return false;
+}
+
 // A product with the pointers of one Run; those of a convolution move from group to group.
 struct QProduct {
   QProduct(const KernelArgs& args, void* scratch)

@@ -11,7 +11,7 @@ namespace floe::cpu::FLOE_ISA {
 Status PrepareQGemm(const OpInfo& op, const PrepareContext& context, void* state,
                     Schedule* schedule) {
   auto* s = static_cast<QProductState*>(state);
-  PrepareQGemmProduct(op, context, kQTileSet, s);
+  PrepareQGemmProduct(op, context, QTileSetFor(op.inputs[1].dims[0], op.inputs[1].dims[1]), s);
   const Tiling& t = s->product.tiling;
   schedule->tasks = s->product.empty ? 0 : static_cast<uint32_t>(t.tasks());
   schedule->variant = kQTileTable.rows[t.tile_rows][t.tile_panels].names[0];
@@ -31,7 +31,9 @@ Rule RunQGemm(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, vo
 Status PrepareQConv(const OpInfo& op, const PrepareContext& context, void* state,
                     Schedule* schedule) {
   auto* s = static_cast<QProductState*>(state);
-  PrepareQConvProduct(op, context, kQTileSet, s);
+  const TensorInfo& w = op.inputs[1];
+  PrepareQConvProduct(op, context,
+                      QTileSetFor(w.dims[1] * w.dims[2] * w.dims[3], w.dims[0] / op.attrs[0]), s);
   const Tiling& t = s->product.tiling;
   const bool has_halo = !op.outputs[0].halo.empty();
   schedule->tasks =

@@ -156,30 +156,14 @@ families::Requantize WordsOfRun(const QProductState& state, const KernelArgs& ar
 }
 
 ColumnOperands ColumnsOf(const KernelArgs& args, const families::Requantize& words, float x_scale) {
+  const void* bias = args.inputs[families::kQuantizedBias];
+  const bool floats = args.op->inputs[families::kQuantizedBias].dtype == DType::kF32;
   return {.sums = static_cast<const int32_t*>(args.inputs[families::kQuantizedColumnSums]),
           .scale = static_cast<const float*>(args.inputs[families::kQuantizedScale]),
-          .bias = static_cast<const int32_t*>(args.inputs[families::kQuantizedBias]),
+          .bias = floats ? nullptr : static_cast<const int32_t*>(bias),
+          .float_bias = floats ? static_cast<const float*>(bias) : nullptr,
           .x_zp = words.x_zp,
-          .dynamic = words.dynamic,
           .x_scale = x_scale};
-}
-
-void FillColumns(const ColumnOperands& c, int64_t first, int64_t count, int64_t padded,
-                 int32_t* start, float* scale) {
-  const auto zp = static_cast<uint32_t>(c.x_zp);
-  for (int64_t j = 0; j < count; ++j) {
-    const uint32_t zero = zp * static_cast<uint32_t>(c.sums[first + j]);
-    start[j] = static_cast<int32_t>(0u - zero);
-    scale[j] = c.dynamic ? c.x_scale * c.scale[first + j] : c.scale[first + j];
-  }
-  for (int64_t j = 0; c.bias != nullptr && j < count; ++j) {
-    start[j] = static_cast<int32_t>(static_cast<uint32_t>(start[j]) +
-                                    static_cast<uint32_t>(c.bias[first + j]));
-  }
-  for (int64_t j = count; j < padded; ++j) {
-    start[j] = 0;
-    scale[j] = 0;
-  }
 }
 
 }  // namespace floe::cpu

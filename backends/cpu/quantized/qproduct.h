@@ -45,19 +45,16 @@ void PrepareQDepthwiseProduct(const OpInfo& op, const PrepareContext& context,
 // The words of one Run: with a dynamic zero point, the operand's.
 families::Requantize WordsOfRun(const QProductState& state, const KernelArgs& args, float* x_scale);
 
-// For `count` columns from `first` on: where accumulators start (bias - x_zp * column sum) and what
-// they are multiplied with; both filled up with zeros to `padded`.
+// What one Run's columns start from and are multiplied with.
 struct ColumnOperands {
   const int32_t* sums;
   const float* scale;
-  const int32_t* bias;  // May be null.
+  const int32_t* bias;      // In the sums' steps. May be null.
+  const float* float_bias;  // In steps of the result. May be null.
   int32_t x_zp;
-  bool dynamic;
-  float x_scale;
+  float x_scale;  // 1 unless dynamic.
 };
 ColumnOperands ColumnsOf(const KernelArgs& args, const families::Requantize& words, float x_scale);
-void FillColumns(const ColumnOperands& c, int64_t first, int64_t count, int64_t padded,
-                 int32_t* start, float* scale);
 
 }  // namespace floe::cpu
 

@@ -79,15 +79,18 @@ FLOE_INLINE I32 RoundWithin(F32 v, F32 low, F32 high) {
 // what is beyond all integers, and NaN, the least integer.
 FLOE_INLINE I32 RoundToWords(F32 v) { return ToInt(MinOrSecond(Broadcast(32767.0f), v)); }
 
-// One vector of columns, before the zero point; `other` is the residual's.
+// One vector of columns, before the zero point. Simple: the factor is below 1 in magnitude, so that
+// the product is an integer.
+FLOE_INLINE I32 RequantizeSimple(I32 sums, F32 scale) { return ToInt(Mul(ToFloat(sums), scale)); }
 FLOE_INLINE I32 RequantizeVector(I32 sums, F32 scale) {
   return RoundToWords(Mul(ToFloat(sums), scale));
 }
-FLOE_INLINE I32 RequantizeVector(const Requantizer& r, I32 sums, F32 scale, I32 other) {
-  const I32 t = RoundWithin(Mul(ToFloat(sums), scale), r.t_low, r.t_high);
-  const F32 scaled = Mul(ToFloat(t), r.t_ratio);
+// `scaled` has the bias; `other` is the residual's.
+FLOE_INLINE I32 RequantizeVector(const Requantizer& r, F32 scaled, I32 other) {
+  // (Bounds are whole numbers: rounding before them is rounding after them.)
+  const F32 t = MinOrSecond(MaxOrSecond(Round(scaled), r.t_low), r.t_high);
   const F32 added = Mul(ToFloat(SubInt(other, r.r_zp)), r.r_ratio);
-  return RoundToWords(Add(scaled, added));
+  return RoundToWords(Add(Mul(t, r.t_ratio), added));
 }
 
 // Of what RequantizeVector gave for four vectors: bytes, within 128-bit lanes in the vectors'
@@ -118,7 +121,8 @@ template <int kPanels>
 FLOE_INLINE void PackPanels(const Requantizer& r, const I32 (&q)[kPanels], int64_t last,
                             uint8_t* y) {
   constexpr int kLast = kPanels - 1;
-  const auto at = [&](int p) __attribute__((always_inline)) { return q[p < kLast ? p : kLast]; };
+  // (Two panels twice: one half of the packing is the other.)
+  const auto at = [&](int p) __attribute__((always_inline)) { return q[p % kPanels]; };
   const I32 lanes = PackLanes(r, at(0), at(1), at(2), at(3));
   // Lane l holds columns 4l to 4l+3 of every panel.
   const I32 order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -162,27 +166,43 @@ FLOE_INLINE void PackPanels(const Requantizer& r, const I32 (&q)[kPanels * kRowV
 
 #endif
 
-// One row of kPanels (1 to 4) panels, the last with `last` columns; `scale` has 16 for each panel.
+// One row of kPanels (1 to 4) panels, the last with `last` columns; `scale` and `bias`, if it is
+// not null, have 16 for each panel.
+template <int kPanels>
+FLOE_INLINE void RequantizeSimpleRow(const Requantizer& r, const I32 (&sums)[kPanels * kRowVecs],
+                                     const float* scale, int64_t last, uint8_t* y) {
+  I32 q[kPanels * kRowVecs];
+  FLOE_UNROLL
+  for (int v = 0; v < kPanels * kRowVecs; ++v) {
+    q[v] = RequantizeSimple(sums[v], Load(scale + v * kWidth));
+  }
+  PackPanels<kPanels>(r, q, last, y);
+}
+
 template <int kPanels>
 FLOE_INLINE void RequantizeRow(const Requantizer& r, const I32 (&sums)[kPanels * kRowVecs],
-                               const float* scale, const uint8_t* residual, int64_t last,
-                               uint8_t* y) {
+                               const float* scale, const float* bias, const uint8_t* residual,
+                               int64_t last, uint8_t* y) {
   I32 q[kPanels * kRowVecs];
-  if (!r.residual) {
+  FLOE_UNROLL
+  for (int p = 0; p < kPanels; ++p) {
+    F32 scaled[kRowVecs];
     FLOE_UNROLL
-    for (int v = 0; v < kPanels * kRowVecs; ++v) {
-      q[v] = RequantizeVector(sums[v], Load(scale + v * kWidth));
+    for (int v = 0; v < kRowVecs; ++v) {
+      const int i = p * kRowVecs + v;
+      scaled[v] = Mul(ToFloat(sums[i]), Load(scale + i * kWidth));
+      if (bias != nullptr) scaled[v] = Add(scaled[v], Load(bias + i * kWidth));
     }
-  } else {
-    FLOE_UNROLL
-    for (int p = 0; p < kPanels; ++p) {
+    if (r.residual) {
       I32 other[kRowVecs];
       UnpackPanel(LoadSome(residual + p * kPanel, p == kPanels - 1 ? last : kPanel), other);
       FLOE_UNROLL
       for (int v = 0; v < kRowVecs; ++v) {
-        const int i = p * kRowVecs + v;
-        q[i] = RequantizeVector(r, sums[i], Load(scale + i * kWidth), other[v]);
+        q[p * kRowVecs + v] = RequantizeVector(r, scaled[v], other[v]);
       }
+    } else {
+      FLOE_UNROLL
+      for (int v = 0; v < kRowVecs; ++v) q[p * kRowVecs + v] = RoundToWords(scaled[v]);
     }
   }
   PackPanels<kPanels>(r, q, last, y);

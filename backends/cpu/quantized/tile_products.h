@@ -136,7 +136,7 @@ void FinishByteTile(const QProduct& p, const GridStrides& residual_strides, cons
       FLOE_UNROLL
       for (int v = 0; v < kRowVecs; ++v) panel[v] = LoadInts(row + j + v * kWidth);
       const int64_t left = g.columns - j;
-      RequantizeRow<1>(p.requantizer, panel, g.scale + j,
+      RequantizeRow<1>(p.requantizer, panel, g.scale + j, g.bias != nullptr ? g.bias + j : nullptr,
                        residual != nullptr ? residual + j : nullptr, left < kPanel ? left : kPanel,
                        y + j);
     }

@@ -36,12 +36,15 @@ class Result {
 
   // `sum` of (x - x_zp) * w, for column n at logical index `index`.
   void Store(uint32_t sum, int64_t n, const int64_t* index) const {
-    if (const auto* bias = Input<int32_t>(families::kQuantizedBias)) {
-      sum += static_cast<uint32_t>(bias[n]);
+    const TensorInfo& bias = args_.op->inputs[families::kQuantizedBias];
+    const bool floats = bias.dtype == DType::kF32;
+    if (bias.present() && !floats) {
+      sum += static_cast<uint32_t>(Input<int32_t>(families::kQuantizedBias)[n]);
     }
     float scale = Input<float>(families::kQuantizedScale)[n];
     if (words_.dynamic) scale = x_scale_ * scale;
-    const float v = static_cast<float>(static_cast<int32_t>(sum)) * scale;
+    float v = static_cast<float>(static_cast<int32_t>(sum)) * scale;
+    if (bias.present() && floats) v += Input<float>(families::kQuantizedBias)[n];
     const TensorInfo& y = args_.op->outputs[0];
     const int64_t at = ElementOffset(y, index);
     if (y.dtype == DType::kF32) {
