@@ -2,8 +2,8 @@
 // gain, as long as the whole model's predicted error stays within what the user allows.
 //
 // The prediction: one convolution's error, relative to its largest result, comes from a table of
-// measured errors; errors of different layers are independent, so they add up as squares, and later
-// layers make them grow. The cost: arithmetic, transforms, and the way of the transformed weights
+// measured errors, of its direct sums and of what tiles add to them; errors of different layers are
+// independent, so they add up as squares, and later layers make them grow. The cost: arithmetic, transforms, and the way of the transformed weights
 // from memory, which are 1.8 or 4 times as large. All of it depends on shapes only, so equal graphs
 // give equal choices.
 #ifndef FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
@@ -17,7 +17,9 @@
 
 namespace floe::lower {
 
-// How much error may be traded for speed: none, 0.9e-5 or 1e-4 of the model's results.
+// How much error may be traded for speed: none, or as long as the whole model's stays within 1e-5
+// or 1e-4 of its largest result. What direct sums round is part of it: a model so deep that they
+// alone take all of it gets no tiles.
 enum class Accuracy { kStrict, kDefault, kFast };
 double ErrorBudget(Accuracy accuracy);
 
@@ -29,7 +31,8 @@ struct WinogradChoice {
 
 struct WinogradPlan {
   std::map<const ir::Node*, WinogradChoice> choices;
-  double error = 0;     // Of the whole model.
+  double error = 0;     // Of the whole model, relative to its largest result.
+  double direct = 0;    // The part of it that direct sums have too: error^2 = direct^2 + tiles'^2.
   size_t given_up = 0;  // Convolutions that would gain (more), but for the budget.
   std::string Describe(Accuracy accuracy) const;  // One line for --explain; empty without choices.
 };
@@ -43,7 +46,8 @@ struct ConvSize {
 };
 double DirectCost(const ConvSize& conv);
 double WinogradCost(const ConvSize& conv, int tile);
-double WinogradError(int64_t channels, int tile);
+double WinogradError(int64_t channels, int tile);  // What tiles add.
+double DirectError(int64_t terms);                 // Of sums of so many products.
 
 // For the nodes of `graph`; those inside bodies of control flow stay direct.
 WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy);

@@ -15,8 +15,8 @@ using Target = std::function<std::string(const std::string& input)>;
 
 // argv: --runs N (0: until the time is up), --seconds S, --seed N. Prints how many inputs ended in
 // which way. Writes the input under test to `crash_path` first when --keep is given, so that it can
-// be replayed with --replay FILE. Returns the exit code: 1 if an input took over 10 seconds or
-// memory grew over 3 GiB.
+// be replayed with --replay FILE. Returns the exit code: 1 if an input took over 10 seconds of
+// CPU time or memory grew over 3 GiB.
 int Drive(int argc, char** argv, const std::vector<std::string>& seeds, const Target& target);
 
 }  // namespace floe::fuzz
