@@ -51,6 +51,12 @@ std::vector<KernelCase> Cases() {
     cases.push_back(Gemm({1}, 11, n, "bias_relu"));
     cases.push_back(Gemm({13}, 3, n, "residual"));
   }
+  // Each addition of one long chain would round the same way here: 1e-4 in all.
+  for (int64_t m : {1, 5, 26}) {
+    cases.push_back(Gemm({m}, 8192 + m, 40, "none"));
+    cases.back().fills = {{1, 1}, {1.0f / 3, 1.0f / 3}};
+    cases.back().tolerance = 2e-6;
+  }
   // Empty and tiny things, ranks, big things (prefetch and task grids).
   cases.push_back(Gemm({}, 5, 3, "bias"));
   cases.push_back(Gemm({0}, 5, 3, "bias"));

@@ -1,4 +1,4 @@
-// The micro-kernel family tile<rows, panels>: accumulators in registers over the whole of K.
+// The micro-kernel family tile<rows, panels>: accumulators in registers, all of K in one call.
 // Included by gemm/'s ISA files only.
 #ifndef FLOE_BACKENDS_CPU_GEMM_TILE_H_
 #define FLOE_BACKENDS_CPU_GEMM_TILE_H_
@@ -7,6 +7,36 @@
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
+
+// So many products are summed in a register before they are added to the sum of those before: what
+// a chain of additions rounds grows with its length. Whole models come closer to fp64 by a fifth
+// than without, for less than 1 % of the time.
+inline constexpr int64_t kChain = 128;
+
+template <int kRows, int kVecs>
+FLOE_INLINE void AddChains(const float* sums, F32 (&c)[kRows][kVecs]) {
+  FLOE_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FLOE_UNROLL
+    for (int j = 0; j < kVecs; ++j) {
+      c[i][j] = Add(c[i][j], LoadAligned(sums + (i * kVecs + j) * kWidth));
+    }
+  }
+}
+
+// Moves the accumulators to the sums and starts anew.
+template <int kRows, int kVecs>
+FLOE_INLINE void EndChain(bool chained, float* sums, F32 (&c)[kRows][kVecs]) {
+  if (chained) AddChains<kRows, kVecs>(sums, c);
+  FLOE_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FLOE_UNROLL
+    for (int j = 0; j < kVecs; ++j) {
+      Store(sums + (i * kVecs + j) * kWidth, c[i][j]);
+      c[i][j] = Zero();
+    }
+  }
+}
 
 template <int kRows, int kPanels>
 void Tile(const TileArgs& t) {
@@ -25,37 +55,50 @@ void Tile(const TileArgs& t) {
   const int64_t panel_stride = t.panel_stride;
   const char* prefetch = t.prefetch;
   const int64_t prefetch_step = t.prefetch_step;
+  alignas(64) float sums[kRows * kVecs * kWidth];
+  bool chained = false;
+  int64_t chain = kChain;
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     int64_t k = t.taps[tap];
-    const int64_t end = k + t.run;
-    for (; k < end; ++k) {
-      // One shared index for all rows: hidden from the compiler, which would otherwise advance
-      // every row's pointer on its own.
-      __asm__("" : "+r"(k));
-      F32 panel[kVecs];
-      FLOE_UNROLL
-      for (int j = 0; j < kVecs; ++j) {
-        panel[j] = Load(b + (j / kRowVecs) * panel_stride + (j % kRowVecs) * kWidth);
-      }
-      b += kPanel;
-      // A tile of one vector per row is bound by its loads, of which this would be one in 14.
-      if (kVecs > 1) {
-        __builtin_prefetch(prefetch, 0, 2);
-        prefetch += prefetch_step;
-      }
-      FLOE_UNROLL
-      for (int i = 0; i < kRows; ++i) {
-        F32 x = Broadcast(a[i][k]);
-#if defined(FLOE_ISA_AVX512)
-        // One broadcast into a register instead of one per FMA: a memory operand would take the
-        // only 512-bit load port each time.
-        if (kVecs > 1) __asm__("" : "+v"(x));
-#endif
+    const int64_t tap_end = k + t.run;
+    while (k < tap_end) {
+      const int64_t end = tap_end - k < chain ? tap_end : k + chain;
+      chain -= end - k;
+      for (; k < end; ++k) {
+        // One shared index for all rows: hidden from the compiler, which would otherwise advance
+        // every row's pointer on its own.
+        __asm__("" : "+r"(k));
+        F32 panel[kVecs];
         FLOE_UNROLL
-        for (int j = 0; j < kVecs; ++j) c[i][j] = MulAdd(x, panel[j], c[i][j]);
+        for (int j = 0; j < kVecs; ++j) {
+          panel[j] = Load(b + (j / kRowVecs) * panel_stride + (j % kRowVecs) * kWidth);
+        }
+        b += kPanel;
+        // A tile of one vector per row is bound by its loads, of which this would be one in 14.
+        if (kVecs > 1) {
+          __builtin_prefetch(prefetch, 0, 2);
+          prefetch += prefetch_step;
+        }
+        FLOE_UNROLL
+        for (int i = 0; i < kRows; ++i) {
+          F32 x = Broadcast(a[i][k]);
+#if defined(FLOE_ISA_AVX512)
+          // One broadcast into a register instead of one per FMA: a memory operand would take the
+          // only 512-bit load port each time.
+          if (kVecs > 1) __asm__("" : "+v"(x));
+#endif
+          FLOE_UNROLL
+          for (int j = 0; j < kVecs; ++j) c[i][j] = MulAdd(x, panel[j], c[i][j]);
+        }
+      }
+      if (chain == 0) {
+        EndChain<kRows, kVecs>(chained, sums, c);
+        chained = true;
+        chain = kChain;
       }
     }
   }
+  if (chained) AddChains<kRows, kVecs>(sums, c);
   if (t.spill != nullptr) {
     Spill<kRows, kVecs>(t, c);
     return;
