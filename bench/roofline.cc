@@ -21,71 +21,37 @@ double Seconds(Clock::time_point from) {
 #if defined(__x86_64__)
 // Twelve independent chains hide the latency of 4 cycles at two FMAs a cycle. The registers are
 // named because GCC keeps arrays of vectors on the stack.
+#define FLOE_ONE(op, r, n) op "%%" r "14, %%" r "14, %%" r n "\n"
+#define FLOE_TWELVE(op, r)                                                                \
+  FLOE_ONE(op, r, "0")                                                                    \
+  FLOE_ONE(op, r, "1") FLOE_ONE(op, r, "2") FLOE_ONE(op, r, "3") FLOE_ONE(op, r, "4")     \
+      FLOE_ONE(op, r, "5") FLOE_ONE(op, r, "6") FLOE_ONE(op, r, "7") FLOE_ONE(op, r, "8") \
+          FLOE_ONE(op, r, "9") FLOE_ONE(op, r, "10") FLOE_ONE(op, r, "11")
+#define FLOE_CLOBBERS \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
+
+#define FLOE_ZERO_OPERAND asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n" ::: "xmm14")
+
 __attribute__((target("avx512f"))) double FmaAvx512(int64_t steps) {
-  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
-                   : "xmm14", "xmm15");
+  FLOE_ZERO_OPERAND;
   for (int64_t s = 0; s < steps; ++s) {
-    asm volatile(
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm0\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm1\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm2\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm3\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm4\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm5\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm6\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm7\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm8\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm9\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm10\n"
-        "vfmadd213ps %%zmm15, %%zmm14, %%zmm11\n" ::
-            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-              "xmm10", "xmm11");
+    asm volatile(FLOE_TWELVE("vfmadd213ps ", "zmm")::: FLOE_CLOBBERS);
   }
   return 12.0 * 16 * 2 * static_cast<double>(steps);
 }
 
 __attribute__((target("avx512f,avx512bf16"))) double DotBf16(int64_t steps) {
-  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
-                   : "xmm14", "xmm15");
+  FLOE_ZERO_OPERAND;
   for (int64_t s = 0; s < steps; ++s) {
-    asm volatile(
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm0\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm1\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm2\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm3\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm4\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm5\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm6\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm7\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm8\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm9\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm10\n"
-        "vdpbf16ps %%zmm15, %%zmm14, %%zmm11\n" ::
-            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-              "xmm10", "xmm11");
+    asm volatile(FLOE_TWELVE("vdpbf16ps ", "zmm")::: FLOE_CLOBBERS);
   }
   return 12.0 * 16 * 4 * static_cast<double>(steps);
 }
 
 __attribute__((target("avx2,fma"))) double FmaAvx2(int64_t steps) {
-  asm volatile("vxorps %%xmm14, %%xmm14, %%xmm14\n vxorps %%xmm15, %%xmm15, %%xmm15\n" ::
-                   : "xmm14", "xmm15");
+  FLOE_ZERO_OPERAND;
   for (int64_t s = 0; s < steps; ++s) {
-    asm volatile(
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm0\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm1\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm2\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm3\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm4\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm5\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm6\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm7\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm8\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm9\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm10\n"
-        "vfmadd213ps %%ymm15, %%ymm14, %%ymm11\n" ::
-            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-              "xmm10", "xmm11");
+    asm volatile(FLOE_TWELVE("vfmadd213ps ", "ymm")::: FLOE_CLOBBERS);
   }
   return 12.0 * 8 * 2 * static_cast<double>(steps);
 }
@@ -101,22 +67,10 @@ double MulAddSse2(int64_t steps) {
         "mulps %%xmm14, %%xmm3\n addps %%xmm15, %%xmm9\n"
         "mulps %%xmm14, %%xmm4\n addps %%xmm15, %%xmm10\n"
         "mulps %%xmm14, %%xmm5\n addps %%xmm15, %%xmm11\n" ::
-            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-              "xmm10", "xmm11");
+            : FLOE_CLOBBERS);
   }
   return 12.0 * 4 * static_cast<double>(steps);
 }
-
-// The same for bytes.
-#define FLOE_TWELVE(op, r)                                                                         \
-  op "%%" r "14, %%" r "14, %%" r "0\n" op "%%" r "14, %%" r "14, %%" r "1\n" op "%%" r "14, %%" r \
-     "14, %%" r "2\n" op "%%" r "14, %%" r "14, %%" r "3\n" op "%%" r "14, %%" r "14, %%" r        \
-     "4\n" op "%%" r "14, %%" r "14, %%" r "5\n" op "%%" r "14, %%" r "14, %%" r "6\n" op "%%" r   \
-     "14, %%" r "14, %%" r "7\n" op "%%" r "14, %%" r "14, %%" r "8\n" op "%%" r "14, %%" r        \
-     "14, %%" r "9\n" op "%%" r "14, %%" r "14, %%" r "10\n" op "%%" r "14, %%" r "14, %%" r       \
-     "11\n"
-#define FLOE_CLOBBERS \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11"
 
 __attribute__((target("avx512f"))) double DotAvx512(int64_t steps) {
   for (int64_t s = 0; s < steps; ++s)

@@ -131,20 +131,6 @@ Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed)
   return o;
 }
 
-OpInfo MakeOp(const KernelCase& c, const std::vector<const void*>* constants) {
-  OpInfo op;
-  op.inputs = c.inputs.data();
-  op.outputs = c.outputs.data();
-  op.input_count = static_cast<uint32_t>(c.inputs.size());
-  op.output_count = static_cast<uint32_t>(c.outputs.size());
-  op.attrs = c.attrs.data();
-  op.attr_count = static_cast<uint32_t>(c.attrs.size());
-  op.code = c.code.data();
-  op.code_count = static_cast<uint32_t>(c.code.size());
-  op.constants = constants != nullptr ? constants->data() : nullptr;
-  return op;
-}
-
 enum class Mode { kInOrder, kShuffled, kThreads };
 constexpr Mode kModes[] = {Mode::kInOrder, Mode::kShuffled, Mode::kThreads};
 uint32_t Workers(Mode mode) { return static_cast<uint32_t>(mode) + 1; }
@@ -189,7 +175,7 @@ Rule RunTasks(Run* run, Mode mode, uint32_t phase) {
 // Runs the case on operands `o`; output 0 shares storage with input `in_place` if >= 0.
 Rule Execute(const KernelTable& table, const KernelCase& c, const Footprint& footprint, Mode mode,
              int in_place, Operands* o) {
-  const OpInfo op = MakeOp(c, &o->constants);
+  const OpInfo op = OpOf(c, &o->constants);
   Run run;
   run.impl = &table.kernels[static_cast<uint32_t>(c.kernel)];
   GuardedBuffer state(footprint.state_bytes);
@@ -374,8 +360,22 @@ bool SmallEnough(const KernelCase& c, const Footprint& f) {
 
 }  // namespace
 
+OpInfo OpOf(const KernelCase& c, const std::vector<const void*>* constants) {
+  OpInfo op;
+  op.inputs = c.inputs.data();
+  op.outputs = c.outputs.data();
+  op.input_count = static_cast<uint32_t>(c.inputs.size());
+  op.output_count = static_cast<uint32_t>(c.outputs.size());
+  op.attrs = c.attrs.data();
+  op.attr_count = static_cast<uint32_t>(c.attrs.size());
+  op.code = c.code.data();
+  op.code_count = static_cast<uint32_t>(c.code.size());
+  op.constants = constants != nullptr ? constants->data() : nullptr;
+  return op;
+}
+
 Status CheckCase(const KernelCase& c, Footprint* footprint) {
-  return KernelFootprints().Check(static_cast<uint32_t>(c.kernel), MakeOp(c, nullptr), footprint);
+  return KernelFootprints().Check(static_cast<uint32_t>(c.kernel), OpOf(c, nullptr), footprint);
 }
 
 void RunCase(const KernelCase& c) {
@@ -384,7 +384,7 @@ void RunCase(const KernelCase& c) {
   Operands first = MakeOperands(c, 0, kSeed);
   Footprint footprint;
   const Status status = KernelFootprints().Check(static_cast<uint32_t>(c.kernel),
-                                                 MakeOp(c, &first.constants), &footprint);
+                                                 OpOf(c, &first.constants), &footprint);
   ASSERT_TRUE(status.ok()) << RuleName(status.rule) << " operand " << status.operand << " axis "
                            << status.axis << " expected " << status.expected << " got "
                            << status.got;
@@ -413,7 +413,7 @@ void RunMutations(const KernelCase& c, uint32_t seed, int rounds) {
     // Index tables are only given to Check when they still exist as they were.
     m.constants.clear();
     Footprint footprint;
-    if (!KernelFootprints().Check(id, MakeOp(m, nullptr), &footprint).ok()) continue;
+    if (!KernelFootprints().Check(id, OpOf(m, nullptr), &footprint).ok()) continue;
     if (!SmallEnough(m, footprint)) continue;
     SCOPED_TRACE(testing::Message() << "round " << round);
     const Outcome twin = RunOnce(TwinTable(), m, footprint, Mode::kInOrder, -1, seed);

@@ -73,6 +73,9 @@ KernelCase WithPairs(KernelCase c, DType y);
 PwInstr PwLoad(uint8_t dst, uint8_t operand);
 PwInstr Pw(PwOp op, uint8_t dst, uint8_t a = 0, uint8_t b = 0, uint8_t c = 0, float imm = 0);
 
+// What the kernel sees of the case, which must outlive it; `constants`: of every input, null where
+// Check may not read it.
+OpInfo OpOf(const KernelCase& c, const std::vector<const void*>* constants = nullptr);
 // Check of the case's family, without constants.
 Status CheckCase(const KernelCase& c, Footprint* footprint);
 

@@ -171,15 +171,7 @@ FLOE_KERNEL_TESTS(DepthwiseConformance, DepthwiseCases());
 std::string Variant(const KernelTable& table, const KernelCase& c) {
   Footprint footprint;
   EXPECT_TRUE(CheckCase(c, &footprint).ok());
-  OpInfo op;
-  op.inputs = c.inputs.data();
-  op.outputs = c.outputs.data();
-  op.input_count = static_cast<uint32_t>(c.inputs.size());
-  op.output_count = static_cast<uint32_t>(c.outputs.size());
-  op.attrs = c.attrs.data();
-  op.attr_count = static_cast<uint32_t>(c.attrs.size());
-  op.code = c.code.data();
-  op.code_count = static_cast<uint32_t>(c.code.size());
+  const OpInfo op = OpOf(c);
   GuardedBuffer state(footprint.state_bytes);
   Schedule schedule;
   const KernelImpl& impl = table.kernels[static_cast<uint32_t>(c.kernel)];

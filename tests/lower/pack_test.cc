@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -20,21 +23,54 @@ struct PackCase {
   std::vector<int64_t> dims;
 };
 
+template <class Case>
+TensorInfo InfoOf(const Case& c, DType dtype) {
+  TensorInfo info;
+  info.dtype = dtype;
+  info.layout = c.layout;
+  info.groups = c.groups;
+  info.rank = static_cast<uint8_t>(c.dims.size());
+  std::copy(c.dims.begin(), c.dims.end(), info.dims);
+  return info;
+}
+
+int64_t ElementCount(const TensorInfo& info) {
+  return std::accumulate(info.dims, info.dims + info.rank, int64_t{1}, std::multiplies<>());
+}
+
+// `packed` has value(i) of every element i of the source where the layout says, and zeros
+// elsewhere.
+template <class T, class Value>
+void ExpectPacked(const TensorInfo& info, bool transposed, const std::vector<T>& packed,
+                  const Value& value) {
+  std::vector<bool> used(packed.size(), false);
+  std::vector<int64_t> index(info.rank, 0);
+  for (int64_t i = 0; i < ElementCount(info); ++i) {
+    int64_t rest = i;
+    for (size_t axis = info.rank; axis-- > 0;) {
+      index[axis] = rest % info.dims[axis];
+      rest /= info.dims[axis];
+    }
+    const auto from = static_cast<size_t>(transposed ? index[1] * info.dims[0] + index[0] : i);
+    const auto at = static_cast<size_t>(ElementOffset(info, index.data()));
+    ASSERT_LT(at, packed.size());
+    EXPECT_EQ(packed[at], value(from)) << "element " << i;
+    EXPECT_FALSE(used[at]) << "two elements at " << at;
+    used[at] = true;
+  }
+  for (size_t i = 0; i < packed.size(); ++i) {
+    if (!used[i]) {
+      EXPECT_EQ(packed[i], T{0}) << "padding at " << i;
+    }
+  }
+}
+
 class PackTest : public testing::TestWithParam<PackCase> {};
 
 TEST_P(PackTest, EveryElementIsWhereTheLayoutSays) {
   const PackCase& c = GetParam();
-  TensorInfo info;
-  info.dtype = DType::kF32;
-  info.layout = c.layout;
-  info.groups = c.groups;
-  info.rank = static_cast<uint8_t>(c.dims.size());
-  int64_t count = 1;
-  for (size_t i = 0; i < c.dims.size(); ++i) {
-    info.dims[i] = c.dims[i];
-    count *= c.dims[i];
-  }
-  std::vector<float> source(static_cast<size_t>(count));
+  const TensorInfo info = InfoOf(c, DType::kF32);
+  std::vector<float> source(static_cast<size_t>(ElementCount(info)));
   std::mt19937 random(7);
   std::uniform_real_distribution<float> uniform(0.5f, 1.5f);  // Never the padding's zero.
   for (float& f : source) f = uniform(random);
@@ -43,27 +79,7 @@ TEST_P(PackTest, EveryElementIsWhereTheLayoutSays) {
   std::vector<float> packed(static_cast<size_t>(bytes) / sizeof(float), -1.0f);
   PackWeights(info, source.data(), c.transposed, packed.data());
 
-  std::vector<bool> used(packed.size(), false);
-  std::vector<int64_t> index(c.dims.size(), 0);
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t rest = i;
-    for (size_t axis = c.dims.size(); axis-- > 0;) {
-      index[axis] = rest % c.dims[axis];
-      rest /= c.dims[axis];
-    }
-    const int64_t from = c.transposed ? index[1] * c.dims[0] + index[0] : i;
-    const int64_t at = ElementOffset(info, index.data());
-    ASSERT_LT(at, static_cast<int64_t>(packed.size()));
-    EXPECT_EQ(packed[static_cast<size_t>(at)], source[static_cast<size_t>(from)])
-        << "element " << i;
-    EXPECT_FALSE(used[static_cast<size_t>(at)]) << "two elements at " << at;
-    used[static_cast<size_t>(at)] = true;
-  }
-  for (size_t i = 0; i < packed.size(); ++i) {
-    if (!used[i]) {
-      EXPECT_EQ(packed[i], 0.0f) << "padding at " << i;
-    }
-  }
+  ExpectPacked(info, c.transposed, packed, [&](size_t i) { return source[i]; });
 }
 
 struct NarrowCase {
@@ -95,17 +111,8 @@ uint16_t Nearest(float v, DType dtype) {
 
 TEST_P(PackNarrowTest, EveryElementIsRoundedAndWhereTheLayoutSays) {
   const NarrowCase& c = GetParam();
-  TensorInfo info;
-  info.dtype = c.dtype;
-  info.layout = c.layout;
-  info.groups = c.groups;
-  info.rank = static_cast<uint8_t>(c.dims.size());
-  int64_t count = 1;
-  for (size_t i = 0; i < c.dims.size(); ++i) {
-    info.dims[i] = c.dims[i];
-    count *= c.dims[i];
-  }
-  std::vector<float> source(static_cast<size_t>(count));
+  const TensorInfo info = InfoOf(c, c.dtype);
+  std::vector<float> source(static_cast<size_t>(ElementCount(info)));
   std::mt19937 random(9);
   std::normal_distribution<float> normal;
   for (float& f : source) f = normal(random);
@@ -116,26 +123,7 @@ TEST_P(PackNarrowTest, EveryElementIsRoundedAndWhereTheLayoutSays) {
   std::vector<uint16_t> packed(static_cast<size_t>(bytes) / 2, 0xffff);
   PackNarrowWeights(info, source.data(), c.transposed, packed.data());
 
-  std::vector<bool> used(packed.size(), false);
-  std::vector<int64_t> index(c.dims.size(), 0);
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t rest = i;
-    for (size_t axis = c.dims.size(); axis-- > 0;) {
-      index[axis] = rest % c.dims[axis];
-      rest /= c.dims[axis];
-    }
-    const auto from = static_cast<size_t>(c.transposed ? index[1] * c.dims[0] + index[0] : i);
-    const auto at = static_cast<size_t>(ElementOffset(info, index.data()));
-    ASSERT_LT(at, packed.size());
-    EXPECT_EQ(packed[at], Nearest(source[from], c.dtype)) << source[from];
-    EXPECT_FALSE(used[at]) << "two elements at " << at;
-    used[at] = true;
-  }
-  for (size_t i = 0; i < packed.size(); ++i) {
-    if (!used[i]) {
-      EXPECT_EQ(packed[i], 0) << "padding at " << i;
-    }
-  }
+  ExpectPacked(info, c.transposed, packed, [&](size_t i) { return Nearest(source[i], c.dtype); });
 }
 
 constexpr DType kHalf = DType::kF16;
