@@ -19,9 +19,9 @@
 #include <vector>
 
 #include "backends/registry.h"
-#include "bench/roofline.h"
 #include "format/attrs.h"
 #include "format/ops.h"
+#include "tools/cli/roofline.h"
 
 namespace floe::bench {
 namespace {
@@ -550,12 +550,12 @@ bool IsBf16(const Case& c) { return c.inputs[0].dtype == DType::kBF16; }
 void Register(const std::vector<Case>& cases) {
   for (const KernelTable* table : AllKernelTables()) {
     if (std::string(table->backend) == "reference" || !table->available()) continue;
-    const double peak = ProbeGflops(table->isa);
+    const double peak = cli::ProbeGflops(table->isa);
     benchmark::AddCustomContext(std::string("probe_gflops_") + table->isa, std::to_string(peak));
-    const double bytes = ProbeByteGops(table->isa);
+    const double bytes = cli::ProbeByteGops(table->isa);
     benchmark::AddCustomContext(std::string("probe_byte_gops_") + table->isa,
                                 std::to_string(bytes));
-    const double bf16_peak = ProbeBf16Gflops(table->isa);
+    const double bf16_peak = cli::ProbeBf16Gflops(table->isa);
     if (bf16_peak > 0) {
       benchmark::AddCustomContext(std::string("probe_bf16_gflops_") + table->isa,
                                   std::to_string(bf16_peak));

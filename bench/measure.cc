@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "absl/strings/str_format.h"
+#include "tools/cli/cache_sweeper.h"
 #include "tools/cli/exit_codes.h"
 #include "tools/cli/inputs.h"
 
@@ -50,23 +51,9 @@ struct Stream {
 };
 
 // Runs until the time or the count is reached; every stream stops on its own clock.
-// Reads so much memory that no cache still holds what a run used before.
-class CacheSweeper {
- public:
-  void Sweep() {
-    uint64_t sum = 0;
-    for (const uint64_t word : words_) sum += word;
-    sum_ = sum;
-  }
-
- private:
-  std::vector<uint64_t> words_ = std::vector<uint64_t>((size_t{192} << 20) / sizeof(uint64_t), 1);
-  volatile uint64_t sum_ = 0;  // So that the reads stay.
-};
-
 void RunStream(const Options& options, Stream* stream) {
-  std::optional<CacheSweeper> sweeper;
-  if (options.cold) sweeper.emplace();
+  std::optional<cli::CacheSweeper> sweeper;
+  if (options.cold) sweeper.emplace(size_t{192} << 20);
   const auto start = Clock::now();
   while (true) {
     if (sweeper) sweeper->Sweep();
@@ -83,7 +70,7 @@ void RunStream(const Options& options, Stream* stream) {
   }
 }
 
-double RoofShare(const floe_profile_entry& e, const Roofline& roof, int workers) {
+double RoofShare(const floe_profile_entry& e, const cli::Roofline& roof, int workers) {
   const double seconds = static_cast<double>(e.end_ns - e.begin_ns) * 1e-9;
   // Products of bf16, where the CPU has an instruction for them.
   const bool bf16 = roof.bf16_gflops > 0 && std::strncmp(e.variant, "bf16_", 5) == 0;
@@ -232,7 +219,7 @@ absl::StatusOr<Measurement> Measure(const Options& options) {
 
   // Taken here, since the probe's own buffer must not count.
   m.peak_rss_bytes = PeakRss();
-  m.before = ProbeRoofline(m.isa);
+  m.before = cli::ProbeRoofline(m.isa);
   for (auto& stream : streams) {
     for (int w = 0; w < options.warmup; ++w) {
       if (const Outcome o = stream->session.Run(); !o.ok()) return cli::ToAbsl(o);
@@ -259,7 +246,7 @@ absl::StatusOr<Measurement> Measure(const Options& options) {
   m.arena_bytes = session_info.arena_bytes;
   m.scratch_bytes = session_info.scratch_bytes;
   m.session_bytes = session_info.total_bytes;
-  m.gflops_after = ProbeGflops(m.isa);
+  m.gflops_after = cli::ProbeGflops(m.isa);
   if (options.profile) {
     if (absl::Status s = Profile(options, *model, pool.get(), inputs->tensors, &m); !s.ok()) {
       return s;

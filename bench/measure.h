@@ -1,4 +1,9 @@
-// One measurement of a compiled model: what floe-bench does, without flags and printing.
+// bench/ measures: floe-bench runs compiled models, the microbenchmarks run kernels, beside a probe
+// of what the machine can do (tools/cli/roofline.h). compare_peers.py runs floe-bench against ONNX
+// Runtime; compare_results.py tells which differences between two result files are real.
+//
+// This header: one measurement of a compiled model, what floe-bench does, without flags and
+// printing.
 #ifndef FLOE_BENCH_MEASURE_H_
 #define FLOE_BENCH_MEASURE_H_
 
@@ -8,9 +13,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "bench/roofline.h"
 #include "runtime/floe.hpp"
 #include "tools/cli/npy.h"
+#include "tools/cli/roofline.h"
 
 namespace floe::bench {
 
@@ -72,7 +77,7 @@ struct Measurement {
   int64_t batch = 1;
   uint64_t peak_rss_bytes = 0;
   uint64_t arena_bytes = 0, scratch_bytes = 0, constant_bytes = 0, session_bytes = 0;
-  Roofline before;
+  cli::Roofline before;
   double gflops_after = 0;  // The probe again, after the runs.
   std::vector<OpRow> ops;
   std::vector<Event> events;  // Of the last profiled runs.

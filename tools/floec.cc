@@ -21,6 +21,7 @@
 #include "tools/cli/shape_flags.h"
 #include "tools/import_model.h"
 #include "tools/sample_golden.h"
+#include "tools/tune.h"
 
 namespace {
 
@@ -31,6 +32,7 @@ constexpr char kExamples[] =
     "  floec resnet50.onnx -o resnet50.floe\n"
     "  floec model.pt2 -o model.floe --shape x=[N,3,224,224] --dim N=1..8\n"
     "  floec bert.onnx -o bert.floe --dim N=1..8 --dim T=1..512:8 --explain\n"
+    "  floec resnet50.onnx -o resnet50.floe --tune --tune-record here.json --explain\n"
     "  floec check model.onnx\n";
 
 struct Flags {
@@ -42,6 +44,7 @@ struct Flags {
   std::string precision = "fp32";
   std::string accuracy = "default";
   std::string samples = "auto";
+  floe::tools::TuneFlags tune;
   double golden_rtol = 0;  // 0: as the precision allows.
   double golden_atol = 1e-6;
   bool explain = false;
@@ -156,6 +159,9 @@ absl::Status CompileTo(const Flags& flags) {
                      : flags.accuracy == "fast" ? floe::lower::Accuracy::kFast
                                                 : floe::lower::Accuracy::kDefault;
   options.precision = *floe::passes::PrecisionNamed(flags.precision);
+  auto tuner = floe::tools::Tuner::Make(flags.tune, flags.output);
+  if (!tuner.ok()) return tuner.status();
+  options.tune = (*tuner)->Options();
   for (const std::string& text : flags.buckets) {
     auto flag = floe::cli::ParseBucketFlag(text);
     if (!flag.ok()) return flag.status();
@@ -208,6 +214,7 @@ absl::Status CompileTo(const Flags& flags) {
   progress.Step("compiling");
   floe::lower::CompileReport report;
   absl::Status status = floe::lower::Compile(*std::move(graph), options, write, &sink, &report);
+  if (absl::Status s = (*tuner)->Save(); !s.ok()) return s;
   if (!sink.status.ok()) return sink.status;  // Says which file and why.
   if (!status.ok()) return status;
   progress.Step("flushing");
@@ -216,6 +223,7 @@ absl::Status CompileTo(const Flags& flags) {
   if (flags.explain) {
     if (!golden_note.empty()) std::printf("golden  %s\n", golden_note.c_str());
     for (const std::string& line : report.passes.lines) std::printf("pass    %s\n", line.c_str());
+    for (const std::string& line : report.tuning) std::printf("tune    %s\n", line.c_str());
     for (const std::string& line : report.kernels) std::printf("kernel  %s\n", line.c_str());
   }
   std::fprintf(stderr,
@@ -296,6 +304,15 @@ int main(int argc, char** argv) {
          "Error that Winograd convolutions may add, as predicted: strict: none; default: 1e-5 "
          "of the results; fast: 1e-4")
       ->check(CLI::IsMember({"strict", "default", "fast"}));
+  app.add_flag("--tune", flags.tune.tune,
+               "Time the kernels that a layer may have on this machine, where no record has, and "
+               "keep the times in the first --tune-record (default: OUTPUT.tune.json)");
+  app.add_option("--tune-record", flags.tune.records,
+                 "Choose kernels by the times in this record; may be repeated, records are merged");
+  app.add_option("--tune-cpu", flags.tune.cpu,
+                 "Choose by the entries of this kind of CPU (default: this machine's)");
+  app.add_option("--tune-threads", flags.tune.threads, "Choose for runs with so many threads")
+      ->check(CLI::Range(1, 256));
   app.add_option("--print-after", flags.print_after, "Print the IR after a pass, or after all");
   app.add_flag("--explain", flags.explain, "Print what was fused and which kernels were chosen");
   if (const int code = Parse(&app, argc, argv); code >= 0) return code;

@@ -12,6 +12,22 @@
 namespace floe::lower {
 namespace {
 
+// Winograd's weights are f32: it is for that precision.
+absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOptions& options,
+                                         CompileReport* report) {
+  if (options.precision != passes::Precision::kF32 || options.accuracy == Accuracy::kStrict) {
+    return WinogradPlan{};
+  }
+  const auto tuned = LookUpLayers(graph, options.tune);
+  if (!tuned.ok()) return tuned.status();
+  WinogradPlan plan = PlanWinograd(graph, options.accuracy, tuned->measured);
+  report->tuning = ExplainChoices(plan, PlanWinograd(graph, options.accuracy), *tuned);
+  if (std::string line = plan.Describe(options.accuracy); !line.empty()) {
+    report->passes.Add(std::move(line));
+  }
+  return plan;
+}
+
 // Every golden must fit the method: a file whose own check cannot pass is worse than none.
 absl::Status AddGoldens(const ir::Graph& graph, const std::vector<Golden>& goldens,
                         LoweredProgram* program) {
@@ -64,15 +80,9 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
   }
   const passes::WeightTypes types =
       passes::ChooseWeightTypes(*graph, options.precision, report->passes);
-  // Winograd's weights are f32: it is for that precision.
-  WinogradPlan winograd;
-  if (options.precision == passes::Precision::kF32) {
-    winograd = PlanWinograd(*graph, options.accuracy);
-  }
-  if (std::string line = winograd.Describe(options.accuracy); !line.empty()) {
-    report->passes.Add(std::move(line));
-  }
-  auto selected = SelectKernels(*graph, options.method, winograd, types);
+  const auto winograd = ChooseConvs(*graph, options, report);
+  if (!winograd.ok()) return winograd.status();
+  auto selected = SelectKernels(*graph, options.method, *winograd, types);
   if (!selected.ok()) return selected.status();
   LoweredProgram& program = **selected;
   if (absl::Status s = AddGoldens(*graph, options.goldens, &program); !s.ok()) return s;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "compiler/ir/graph.h"
 #include "compiler/lower/plan.h"
+#include "compiler/lower/tune_layers.h"
 #include "compiler/lower/winograd_choice.h"
 #include "compiler/passes/pass.h"
 #include "compiler/passes/weight_types.h"
@@ -31,12 +32,14 @@ struct CompileOptions {
   PlanOptions plan;
   passes::PassOptions passes;
   Accuracy accuracy = Accuracy::kDefault;
+  TuneOptions tune;
   std::vector<Golden> goldens;
 };
 
 // What the compiler decided, as lines for --explain, and sizes.
 struct CompileReport {
   passes::Report passes;             // What the graph passes did.
+  std::vector<std::string> tuning;   // Layers with several ways: their costs and times.
   std::vector<std::string> kernels;  // One line for each instruction.
   std::vector<std::string>
       fallbacks;             // The instructions that run on the reference kernel, and why.
@@ -48,7 +51,8 @@ struct CompileReport {
 
 // Runs the standard passes, lowers, plans, validates the result with the runtime's own validator
 // and streams the file to `sink`. Consumes the graph, so that weights are freed as they are packed:
-// peak memory is about twice the weights. Equal graphs and options give equal bytes.
+// peak memory is about twice the weights. Equal graphs and options, of which the tune record is
+// one, give equal bytes.
 // kUnimplemented: the model needs something that no kernel does. kInternal: a bug in Floe.
 absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& options,
                      WriteSink sink, void* self, CompileReport* report);

@@ -16,6 +16,7 @@ constexpr double kWeightBytesPerNs = 18;  // Streamed from memory beside the ari
 constexpr double kTransform = 0.09;       // Each element of a transformed input and of a product.
 constexpr double kLayer = 1000;
 constexpr double kLeastGain = 1.08;  // Else not worth the memory.
+constexpr double kLeastMeasuredGain = 1.03;
 // The errors below were measured from 64 channels on; a U-Net of narrow layers showed them to lose
 // more.
 constexpr int64_t kLeastChannels = 32;
@@ -76,24 +77,37 @@ struct Candidate {
   size_t chosen = 0;
 };
 
-std::vector<Candidate> FindCandidates(const ir::Graph& graph) {
+ConvTimes Costs(const ConvSize& size) {
+  ConvTimes costs;
+  for (int i = 0; i < kConvWays; ++i) {
+    const int tile = kConvTiles[i];
+    costs.ns[i] = tile == 0 ? DirectCost(size) : WinogradCost(size, tile);
+  }
+  return costs;
+}
+
+std::vector<Candidate> FindCandidates(const ir::Graph& graph, const MeasuredConvs& measured,
+                                      std::vector<ConvWeighing>* weighed) {
   std::vector<Candidate> candidates;
   for (const auto& node : graph.nodes()) {
-    if (!IsPlain3x3(*node)) continue;
+    if (!MayBeInTiles(graph, *node)) continue;
     const ConvSize size = SizeOf(graph, *node);
-    if (size.channels < kLeastChannels || size.outputs < kLeastOutputs || Pixels(size) == 0) {
-      continue;
-    }
-    Candidate c{node.get(), DirectCost(size), {}};
-    for (const int tile : {4, 6}) {
-      const double cost = WinogradCost(size, tile);
-      if (cost * kLeastGain > c.direct) continue;
-      c.options.push_back({tile, cost, WinogradError(size.channels, tile)});
+    ConvWeighing w{node.get(), Costs(size), {}, 0};
+    const auto found = measured.find(node.get());
+    if (found != measured.end()) w.measured = found->second;
+    const ConvTimes& times = found != measured.end() ? w.measured : w.cost;
+    const double least_gain = found != measured.end() ? kLeastMeasuredGain : kLeastGain;
+    weighed->push_back(w);
+    Candidate c{node.get(), times.ns[0], {}};
+    for (int i = 1; i < kConvWays; ++i) {
+      if (times.ns[i] <= 0 || times.ns[i] * least_gain > c.direct) continue;
+      c.options.push_back(
+          {kConvTiles[i], times.ns[i], WinogradError(size.channels, kConvTiles[i])});
     }
     if (c.options.empty()) continue;
     c.options.push_back({0, c.direct, 0});
     std::stable_sort(c.options.begin(), c.options.end(),
-                     [](const auto& a, const auto& b) { return a.cost < b.cost; });
+                     [](const auto& x, const auto& y) { return x.cost < y.cost; });
     candidates.push_back(std::move(c));
   }
   return candidates;
@@ -184,11 +198,18 @@ double DirectError(int64_t terms) {
   return kErrorDirect * std::pow(static_cast<double>(terms) / (9 * kErrorChannels), kErrorExponent);
 }
 
-WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy) {
+bool MayBeInTiles(const ir::Graph& graph, const ir::Node& node) {
+  if (!IsPlain3x3(node)) return false;
+  const ConvSize size = SizeOf(graph, node);
+  return size.channels >= kLeastChannels && size.outputs >= kLeastOutputs && Pixels(size) != 0;
+}
+
+WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy,
+                          const MeasuredConvs& measured) {
   WinogradPlan plan;
   const double budget = ErrorBudget(accuracy);
   if (budget == 0) return plan;
-  std::vector<Candidate> candidates = FindCandidates(graph);
+  std::vector<Candidate> candidates = FindCandidates(graph, measured, &plan.weighed);
   const double direct = SquaredDirectError(graph);
   while (direct + SquaredError(candidates) > budget * budget && GiveUpOne(&candidates)) {
   }
@@ -199,6 +220,10 @@ WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy) {
     plan.given_up += c.chosen != 0 ? 1 : 0;
     if (option.tile == 0) continue;
     plan.choices[c.node] = {option.tile, option.error, c.direct / option.cost};
+  }
+  for (ConvWeighing& w : plan.weighed) {
+    const auto choice = plan.choices.find(w.node);
+    if (choice != plan.choices.end()) w.tile = choice->second.tile;
   }
   return plan;
 }

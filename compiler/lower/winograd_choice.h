@@ -3,15 +3,18 @@
 //
 // The prediction: one convolution's error, relative to its largest result, comes from a table of
 // measured errors, of its direct sums and of what tiles add to them; errors of different layers are
-// independent, so they add up as squares, and later layers make them grow. The cost: arithmetic, transforms, and the way of the transformed weights
-// from memory, which are 1.8 or 4 times as large. All of it depends on shapes only, so equal graphs
-// give equal choices.
+// independent, so they add up as squares, and later layers make them grow. The cost: arithmetic,
+// transforms, and the way of the transformed weights from memory, which are 1.8 or 4 times as
+// large. All of it depends on shapes only, so equal graphs
+// give equal choices. Where a tune record has measured a layer (tune_layers.h), the measured times
+// take the place of the predicted cost; the error's prediction and the budget stay.
 #ifndef FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
 #define FLOE_COMPILER_LOWER_WINOGRAD_CHOICE_H_
 
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "compiler/ir/graph.h"
 
@@ -29,9 +32,26 @@ struct WinogradChoice {
   double gain = 1;   // Predicted time of the direct convolution by that of the tiles.
 };
 
+// A convolution's ways: direct sums, and tiles with 4 or 6 inputs to a side.
+inline constexpr int kConvTiles[] = {0, 4, 6};
+inline constexpr int kConvWays = 3;
+struct ConvTimes {
+  double ns[kConvWays] = {};  // By kConvTiles; 0: not measured.
+};
+using MeasuredConvs = std::map<const ir::Node*, ConvTimes>;
+
+// What was weighed for one convolution, for --explain.
+struct ConvWeighing {
+  const ir::Node* node;
+  ConvTimes cost;      // As the table predicts.
+  ConvTimes measured;  // All zeros: nothing was.
+  int tile = 0;        // What it became.
+};
+
 struct WinogradPlan {
   std::map<const ir::Node*, WinogradChoice> choices;
-  double error = 0;     // Of the whole model, relative to its largest result.
+  std::vector<ConvWeighing> weighed;  // Every convolution that may be in tiles, in order.
+  double error = 0;                   // Of the whole model, relative to its largest result.
   double direct = 0;    // The part of it that direct sums have too: error^2 = direct^2 + tiles'^2.
   size_t given_up = 0;  // Convolutions that would gain (more), but for the budget.
   std::string Describe(Accuracy accuracy) const;  // One line for --explain; empty without choices.
@@ -49,8 +69,13 @@ double WinogradCost(const ConvSize& conv, int tile);
 double WinogradError(int64_t channels, int tile);  // What tiles add.
 double DirectError(int64_t terms);                 // Of sums of so many products.
 
-// For the nodes of `graph`; those inside bodies of control flow stay direct.
-WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy);
+// Whether a convolution may be in tiles: a plain 3x3 one, f32, wide enough for the table of errors.
+bool MayBeInTiles(const ir::Graph& graph, const ir::Node& node);
+
+// For the nodes of `graph`; those inside bodies of control flow stay direct. Nodes that `measured`
+// lacks go by the table.
+WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy,
+                          const MeasuredConvs& measured = {});
 
 }  // namespace floe::lower
 

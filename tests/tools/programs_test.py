@@ -157,6 +157,77 @@ class ProgramsTest(unittest.TestCase):
         self.assertEqual(code, OK)
         self.assertTrue(out.startswith("digraph"))
 
+    def test_tune_keeps_a_record_that_decides(self):
+        resnet = os.path.join(ROOT, "models", "trained", "resnet8.onnx")
+        record, program = self.path("record.json"), self.path("resnet8.floe")
+        compile_it = (FLOEC, resnet, "-o", program, "--dim", "N=1", "--explain", "--tune-record", record)
+        code, out, err = run(*compile_it, "--tune")
+        self.assertEqual(code, OK, err)
+        self.assertIn("tune    ", out)
+        self.assertIn("cost model in us: direct", out)
+        self.assertIn("; measured: direct", out)
+        self.assertIn("kept in " + record, err)
+        with open(record, encoding="utf-8") as f:
+            parsed = json.load(f)
+        self.assertEqual(parsed["floe_tune_record"], 1)
+        self.assertTrue(parsed["entries"])
+        for entry in parsed["entries"]:
+            self.assertEqual([t["candidate"] for t in entry["timings"]], ["direct", "F(2x2,3x3)", "F(4x4,3x3)"])
+            self.assertTrue(all(t["median_ns"] > 0 and t["count"] >= 9 for t in entry["timings"]))
+        with open(program, "rb") as f:
+            first = f.read()
+        # Without the clock: the same bytes, twice; nothing is measured again.
+        for _ in range(2):
+            code, out, err = run(*compile_it)
+            self.assertEqual(code, OK, err)
+            self.assertNotIn("kept in", err)
+            with open(program, "rb") as f:
+                self.assertEqual(f.read(), first)
+        # A record that says otherwise decides otherwise.
+        for fastest, kernels in (("direct", 0), ("F(2x2,3x3)", len(parsed["entries"]))):
+            for entry in parsed["entries"]:
+                for timing in entry["timings"]:
+                    timing["median_ns"] = 1000 if timing["candidate"] == fastest else 9000
+            with open(record, "w", encoding="utf-8") as f:
+                json.dump(parsed, f)
+            code, out, err = run(*compile_it)
+            self.assertEqual(code, OK, err)
+            self.assertGreaterEqual(out.count("-> " + fastest + "\n"), len(parsed["entries"]))
+            self.assertEqual(out.count("  winograd_conv  ") > 0, kernels > 0)
+        code, out, err = run(*compile_it, "--tune-cpu", "another")
+        self.assertEqual(code, OK, err)
+        self.assertIn("measured on another CPU", out)
+        self.assertEqual(run(*compile_it, "--tune", "--tune-cpu", "another")[0], USAGE)
+
+    def test_tune_records_merge_and_are_checked(self):
+        entry = {"cpu": "c", "kernels": "k", "weights": "memory", "family": "conv", "types": "t", "shape": "s",
+                 "layout": "l", "epilogue": "", "threads": 1, "floe": "0.1.0", "probe_mflops": 5,
+                 "timings": [{"candidate": "direct", "median_ns": 5, "spread_ns": 1, "count": 3}]}
+        for i, name in enumerate(("a.json", "b.json")):
+            with open(self.path(name), "w", encoding="utf-8") as f:
+                json.dump({"floe_tune_record": 1, "entries": [dict(entry, shape=name), dict(entry, probe_mflops=i)]}, f)
+        merged = [self.path("ab.json"), self.path("ba.json")]
+        self.assertEqual(run(FLOE, "tune", "merge", self.path("a.json"), self.path("b.json"), "-o", merged[0])[0], OK)
+        self.assertEqual(run(FLOE, "tune", "merge", self.path("b.json"), self.path("a.json"), "-o", merged[1])[0], OK)
+        with open(merged[0], "rb") as f, open(merged[1], "rb") as g:
+            self.assertEqual(f.read(), g.read())
+        code, out, _ = run(FLOE, "tune", "show", merged[0])
+        self.assertEqual(code, OK)
+        self.assertEqual(out.count("direct"), 3)
+        with open(self.path("bad.json"), "w", encoding="utf-8") as f:
+            f.write('{"floe_tune_record": 1, "entries": [{"cpu": 3}]}')
+        for command in ((FLOE, "tune", "merge", self.path("bad.json"), "-o", self.path("x.json")),
+                        (FLOE, "tune", "show", self.path("bad.json")),
+                        (FLOEC, LENET, "-o", self.path("x.json"), "--dim", "N=1", "--tune-record",
+                         self.path("bad.json"))):
+            code, _, err = run(*command)
+            self.assertEqual(code, INVALID)
+            self.assertIn("entry 0: 'cpu' is not a text", err)
+            self.assertFalse(os.path.exists(self.path("x.json")))
+        code, _, err = run(FLOEC, LENET, "-o", self.path("x.json"), "--dim", "N=1", "--tune-record", self.path("no.json"))
+        self.assertNotEqual(code, OK)
+        self.assertIn("no.json", err)
+
     def test_check_lists_ops(self):
         code, out, _ = run(FLOEC, "check", LENET, "--dim", "N=1")
         self.assertEqual(code, OK)

@@ -1,6 +1,8 @@
 // floe: runs, shows and verifies compiled programs.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "tools/cli/exit_codes.h"
 #include "tools/floe/verbs.h"
@@ -12,7 +14,8 @@ constexpr char kExamples[] =
     "  floe run model.floe --in images.npz --out logits.npz --threads 2\n"
     "  floe inspect model.floe\n"
     "  floe inspect model.floe --format dot | dot -Tsvg > model.svg\n"
-    "  floe verify model.floe\n";
+    "  floe verify model.floe\n"
+    "  floe tune merge a.json b.json -o all.json\n";
 
 int Inspect(const std::string& path, const std::string& format) {
   const auto program = floe::cli::LoadProgram(path, /*verify_payload=*/false);
@@ -57,6 +60,15 @@ int main(int argc, char** argv) {
       "--json", [&] { format = "json"; }, "The same as --format json");
   CLI::App* verify = app.add_subcommand("verify", "Check structure and all checksums");
   verify->add_option("MODEL", path, "The program (.floe)")->required();
+  CLI::App* tune = app.add_subcommand("tune", "Merge or show tune records of floec --tune");
+  tune->require_subcommand(1);
+  std::vector<std::string> records;
+  std::string merged;
+  CLI::App* merge = tune->add_subcommand("merge", "Merge records into one, in any order");
+  merge->add_option("RECORD", records, "Records (.json)")->required();
+  merge->add_option("-o,--output", merged, "The record to write")->required();
+  CLI::App* show = tune->add_subcommand("show", "Print what records hold");
+  show->add_option("RECORD", records, "Records (.json)")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -64,6 +76,10 @@ int main(int argc, char** argv) {
   }
   if (run->parsed()) {
     const absl::Status s = floe::cli::RunVerb(run_flags);
+    return s.ok() ? floe::cli::kExitOk : floe::cli::Fail("floe", s);
+  }
+  if (tune->parsed()) {
+    const absl::Status s = floe::cli::MergeTuneRecords(records, merged);
     return s.ok() ? floe::cli::kExitOk : floe::cli::Fail("floe", s);
   }
   return inspect->parsed() ? Inspect(path, format) : Verify(path);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "format/reader.h"
@@ -33,6 +34,10 @@ absl::StatusOr<std::unique_ptr<LoadedProgram>> LoadProgram(const std::string& pa
 std::string InspectText(const LoadedProgram& p);
 std::string InspectJson(const LoadedProgram& p);
 std::string InspectDot(const LoadedProgram& p);
+
+// Merges tune records (compiler/tune/record.h) into the file `output`, or prints them if that is
+// empty.
+absl::Status MergeTuneRecords(const std::vector<std::string>& inputs, const std::string& output);
 
 // "f32[N,16,2*T] channels_last halo(1,1,1)".
 std::string ValueType(const ProgramView& p, uint32_t value);

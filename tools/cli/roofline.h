@@ -1,14 +1,12 @@
-// bench/ measures: floe-bench runs compiled models, the microbenchmarks run kernels, and this probe
-// says what the machine can do, in the same process and minute, so that every figure can be given
-// as a share of it. compare_peers.py runs floe-bench against ONNX Runtime; compare_results.py tells
-// which differences between two result files are real.
-#ifndef FLOE_BENCH_ROOFLINE_H_
-#define FLOE_BENCH_ROOFLINE_H_
+// The roofline probe: what the machine can do, in the same process and minute as a measurement
+// (floe-bench, kernels_bench, floec --tune), so that every figure can be given as a share of it.
+#ifndef FLOE_TOOLS_CLI_ROOFLINE_H_
+#define FLOE_TOOLS_CLI_ROOFLINE_H_
 
 #include <cstdint>
 #include <string>
 
-namespace floe::bench {
+namespace floe::cli {
 
 struct Roofline {
   double gflops = 0;        // fp32 FLOP/s (an FMA counts 2) of one thread, in 1e9.
@@ -33,6 +31,6 @@ double ProbeGflops(const std::string& isa);
 // and where that is not exact, by the multiplication of 16-bit numbers. `isa` must be available.
 double ProbeByteGops(const std::string& isa);
 
-}  // namespace floe::bench
+}  // namespace floe::cli
 
-#endif  // FLOE_BENCH_ROOFLINE_H_
+#endif  // FLOE_TOOLS_CLI_ROOFLINE_H_

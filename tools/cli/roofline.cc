@@ -1,4 +1,4 @@
-#include "bench/roofline.h"
+#include "tools/cli/roofline.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace floe::bench {
+namespace floe::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -238,4 +238,4 @@ Roofline ProbeRoofline(const std::string& isa) {
   return r;
 }
 
-}  // namespace floe::bench
+}  // namespace floe::cli
