@@ -1,4 +1,9 @@
 // Family attention, as its checks, its twin and its kernels see it: strides instead of axis words.
+//
+// A key is hidden from a query where causality, a false or minus infinity in the mask says so. What
+// is hidden takes no part: k and v may hold anything there, infinities and NaN too, as caches do
+// behind what is filled. An infinity or NaN that is not hidden reaches the result of every query
+// that sees it, unless its weight rounds to 0.
 #ifndef FLOE_BACKENDS_FAMILIES_ATTENTION_H_
 #define FLOE_BACKENDS_FAMILIES_ATTENTION_H_
 

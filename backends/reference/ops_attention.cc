@@ -32,7 +32,10 @@ void AttendRow(const Row& r, const float* q, const float* k, const float* v, int
     for (int64_t d = 0; d < r.width; ++d) s += static_cast<double>(q[d]) * k[j * r.width + d];
     s *= r.scale;
     const int64_t at = mask_at + j * mask_step;
-    if (added) s += static_cast<const float*>(r.args.inputs[3])[at];
+    if (added) {
+      const float m = static_cast<const float*>(r.args.inputs[3])[at];
+      s = m == kMinusInf ? kMinusInf : s + m;
+    }
     if (masked && !added && static_cast<const uint8_t*>(r.args.inputs[3])[at] == 0) s = kMinusInf;
     weights[j] = s;
     nan = nan || std::isnan(s);
@@ -43,7 +46,10 @@ void AttendRow(const Row& r, const float* q, const float* k, const float* v, int
   for (int64_t j = 0; j < r.visible && !empty; ++j) sum += weights[j] = std::exp(weights[j] - max);
   for (int64_t e = 0; e < r.out; ++e) {
     double acc = 0;
-    for (int64_t j = 0; j < r.visible && !empty; ++j) acc += weights[j] * v[j * r.out + e];
+    for (int64_t j = 0; j < r.visible && !empty; ++j) {
+      // Hidden values may be anything, infinite too.
+      if (weights[j] != 0) acc += weights[j] * v[j * r.out + e];
+    }
     const double nothing = r.zero_empty ? 0.0 : std::numeric_limits<double>::quiet_NaN();
     y[e] = static_cast<float>(empty ? nothing : acc / sum);
   }

@@ -32,7 +32,25 @@ struct Attention {
   TensorInfo mask = Absent();
   double scale = 0.5;
   Fill mask_fill = {-2, 2};
+  bool unread = false;  // Every fifth key is hidden, and holds no numbers.
 };
+
+// Keys and values (operands 1 and 2, head-major) that are hidden are NaN and infinite; the mask
+// hides them where causality does not.
+double UnreadElement(const Attention& a, size_t input, const std::vector<int64_t>& index,
+                     double drawn) {
+  // Mutations of a case have other ranks.
+  if (input == 0 || index.size() < (input == 3 ? 1u : 4u)) return drawn;
+  const int64_t key = input == 3 ? index.back() : index[2];
+  const bool is_bool = a.mask.dtype == DType::kBool;
+  if (key % 5 != 3) return input == 3 && is_bool ? 1 : drawn;
+  if (input == 1) return std::nan("");
+  if (input == 2)
+    return index[3] % 3 == 0 ? std::nan("") : index[3] % 3 == 1 ? kMinusInf : -kMinusInf;
+  if (a.causal == 1 && index.size() > 1 && key > index[index.size() - 2])
+    return is_bool ? 1 : drawn;
+  return is_bool ? 0 : kMinusInf;
+}
 
 // The operand's dims as stored.
 TensorInfo Stored(const Heads& h, int64_t batch, int64_t heads, int64_t positions, int64_t width) {
@@ -84,7 +102,7 @@ void Oracle(const KernelCase& c, const std::vector<Logical>& in, std::vector<Log
         if (in[3].info.dtype == DType::kBool) {
           s = m != 0 ? s : kMinusInf;
         } else {
-          s += m;
+          s = m == kMinusInf ? m : s + m;
         }
       }
       if (words[1] != 0 && j > i + (words[1] == 2 ? keys - queries : 0)) s = kMinusInf;
@@ -95,7 +113,7 @@ void Oracle(const KernelCase& c, const std::vector<Logical>& in, std::vector<Log
     for (int64_t j = 0; j < keys && max > kMinusInf; ++j) {
       const double w = std::exp(scores[static_cast<size_t>(j)] - max);
       total += w;
-      sum += w * HeadAt(in[2], v, b, h / words[3], j, e);
+      if (w != 0) sum += w * HeadAt(in[2], v, b, h / words[3], j, e);
     }
     value = max > kMinusInf ? sum / total : words[2] != 0 ? 0 : std::nan("");
     NextIndex(c.outputs[0], &index);
@@ -120,6 +138,11 @@ KernelCase Make(const Attention& a) {
   c.attrs.insert(c.attrs.end(), a.y.axes.begin(), a.y.axes.end());
   c.fills = {Fill{}, Fill{}, Fill{}, a.mask_fill};
   c.oracle = Oracle;
+  if (a.unread) {
+    c.element = [a](size_t input, const std::vector<int64_t>& index, double drawn) {
+      return UnreadElement(a, input, index, drawn);
+    };
+  }
   return c;
 }
 
@@ -215,6 +238,37 @@ std::vector<KernelCase> Cases() {
        .width = 512,
        .zero_empty = 1,
        .mask = Dense({8, 1, 1}, DType::kBool)},
+      {.name = "unread_one_query",
+       .queries = 1,
+       .keys = 37,
+       .mask = Dense({1, 37}),
+       .unread = true},
+      {.name = "unread_bool_one_query",
+       .queries = 1,
+       .keys = 150,
+       .width = 512,
+       .mask = Dense({2, 1, 150}, DType::kBool),
+       .unread = true},
+      {.name = "unread", .queries = 40, .keys = 41, .mask = Dense({40, 41}), .unread = true},
+      {.name = "unread_several_key_blocks",
+       .queries = 9,
+       .keys = 150,
+       .width = 512,
+       .out = 20,
+       .mask = Dense({150}),
+       .unread = true},
+      {.name = "unread_bool",
+       .queries = 40,
+       .keys = 41,
+       .out = 70,
+       .mask = Dense({1, 41}, DType::kBool),
+       .unread = true},
+      {.name = "unread_causal",
+       .queries = 50,
+       .keys = 50,
+       .causal = 1,
+       .mask = Dense({50, 50}),
+       .unread = true},
       {.name = "no_keys", .keys = 0, .zero_empty = 1},
       {.name = "no_queries", .queries = 0},
       {.name = "no_batch", .batch = 0},

@@ -56,6 +56,7 @@ void FillInput(const KernelCase& c, size_t i, std::mt19937* rng, GuardedBuffer* 
   do {
     double v = Exact(t.dtype) ? static_cast<double>(integer(*rng)) : real(*rng);
     if (t.dtype == DType::kBool) v = (*rng)() & 1;
+    if (c.element) v = c.element(i, index, v);
     WriteElement(t.dtype, v, buffer->data() + Position(t, index));
   } while (NextIndex(t, &index));
 }

@@ -48,7 +48,9 @@ struct KernelCase {
   std::vector<TensorInfo> outputs;
   std::vector<int64_t> attrs;
   std::vector<PwInstr> code;
-  std::vector<Fill> fills;          // For inputs; the last one repeats, empty: Fill{}.
+  std::vector<Fill> fills;  // For inputs; the last one repeats, empty: Fill{}.
+  // What element `index` of input `input` is, for which `drawn` was drawn; null: that.
+  std::function<double(size_t input, const std::vector<int64_t>& index, double drawn)> element;
   std::vector<uint32_t> constants;  // Inputs that Check may read (index tables).
   double tolerance = 1e-5;
   bool reads_input_halo = false;  // Else halos of inputs hold NaN.

@@ -3,7 +3,8 @@
 // with a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), so memory does not
 // grow with the length. The products are the GEMM tiles; keys and values are packed into panels,
 // once for all blocks of queries that a worker runs one after the other. Single queries (decoding)
-// read keys and values in place.
+// read keys and values in place. Hidden keys have weight 0; where that may meet an infinite value,
+// 0 is no factor but a reason to pass it over.
 #include "backends/cpu/attention/plan.h"
 #include "backends/cpu/gemm/pack.h"
 #include "backends/cpu/gemm/tile_args.h"
@@ -67,6 +68,7 @@ struct AttentionWorker {
   const AttentionPlan& plan;
   float *scores, *keys, *values, *result, *max, *sum, *rescale;
   int64_t packed_head = -1, packed_key = -1;
+  bool finite = true;  // The packed values, where keys may be hidden.
 
   AttentionWorker(const KernelArgs& a, const AttentionPlan& p, void* scratch)
       : args(a), plan(p), scores(static_cast<float*>(scratch)) {
@@ -116,13 +118,18 @@ void AddMask(const AttentionWorker& w, const AttentionBlock& b, int64_t row, flo
   const AttentionShape& s = w.plan.shape;
   const int64_t at = MaskStart(s, b, row);
   int64_t j = 0;
+  // A hidden score may be anything, NaN too: minus infinity takes its place.
   if (!s.bool_mask && s.mask[3] == 1) {
     const float* mask = w.in(3) + at;
-    for (; j + kWidth <= n; j += kWidth) Store(x + j, Add(Load(x + j), Load(mask + j)));
+    const F32 hidden = Broadcast(-__builtin_inff());
+    for (; j + kWidth <= n; j += kWidth) {
+      const F32 m = Load(mask + j);
+      Store(x + j, Choose(Equal(m, hidden), hidden, Add(Load(x + j), m)));
+    }
   }
   for (; j < n; ++j) {
     const float m = MaskAt(w, at + j * s.mask[3]);
-    x[j] = s.bool_mask && m != 0.0f ? m : x[j] + m;  // A hidden score may be anything, NaN too.
+    x[j] = m == -__builtin_inff() ? m : x[j] + m;
   }
 }
 
@@ -200,57 +207,8 @@ void RescaleRows(AttentionWorker& w, int64_t rows, int64_t pitch) {
   }
 }
 
-// --- many queries: packed keys and values --------------------------------------------------------
-
-void PackKeysAndValues(AttentionWorker& w, const AttentionBlock& b) {
-  const AttentionShape& s = w.plan.shape;
-  const int64_t head = b.batch * s.heads + b.head / s.group;
-  if (w.packed_head == head && w.packed_key == b.key) return;
-  w.packed_head = head;
-  w.packed_key = b.key;
-  // All keys of the block, whatever causality lets this block of queries see.
-  const int64_t left = s.keys - b.key;
-  const int64_t keys = left < w.plan.key_block ? left : w.plan.key_block;
-  for (int64_t j = 0; j < keys; j += kPanel) {
-    PackPanel(b.k + (b.key + j) * s.k.position, s.k.feature, s.k.position, s.width,
-              keys - j < kPanel ? keys - j : kPanel, w.keys + j * s.width);
-  }
-  for (int64_t e = 0; e < s.out; e += kPanel) {
-    PackPanel(b.v + b.key * s.v.position + e, s.v.position, 1, keys,
-              s.out - e < kPanel ? s.out - e : kPanel, w.values + e * w.plan.key_block);
-  }
-}
-
-void PackedBlock(AttentionWorker& w, const AttentionBlock& b, int64_t pitch, bool first) {
-  const AttentionShape& s = w.plan.shape;
-  PackKeysAndValues(w, b);
-  Multiply({b.q + b.query * s.q.position, s.q.position, b.rows, s.width, w.keys, s.width,
-            (b.keys + kPanel - 1) / kPanel, w.plan.score_panels, static_cast<float>(s.scale), false,
-            w.scores, w.plan.key_block});
-  SoftmaxRows(w, b, first);
-  if (!first) RescaleRows(w, b.rows, pitch);
-  Multiply({w.scores, w.plan.key_block, b.rows, b.keys, w.values, w.plan.key_block, pitch / kPanel,
-            w.plan.result_panels, 1.0f, !first, w.result, pitch});
-}
-
-// --- few queries: keys and values in place
-// --------------------------------------------------------
-
-float DotRow(const float* a, const float* b, int64_t n) {
-  F32 acc[2] = {Zero(), Zero()};
-  int64_t i = 0;
-  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-    acc[0] = MulAdd(Load(a + i), Load(b + i), acc[0]);
-    acc[1] = MulAdd(Load(a + i + kWidth), Load(b + i + kWidth), acc[1]);
-  }
-  for (; i < n; i += kWidth) {
-    const int64_t left = n - i < kWidth ? n - i : kWidth;
-    acc[0] = MulAdd(LoadTail(a + i, left), LoadTail(b + i, left), acc[0]);
-  }
-  return SumLanes(Add(acc[0], acc[1]));
-}
-
 // y[e...] (+)= the sum of weights[j] * v[j * step + e] over kVecs vectors; the last may be partial.
+// What has no weight is not looked at.
 template <int kVecs>
 FLOE_INLINE void SumValues(const float* weights, int64_t n, const float* v, int64_t step,
                            int64_t columns, bool add, float* y) {
@@ -261,6 +219,7 @@ FLOE_INLINE void SumValues(const float* weights, int64_t n, const float* v, int6
   };
   for (int c = 0; c < kVecs; ++c) acc[c] = add ? load(y, c) : Zero();
   for (int64_t j = 0; j < n; ++j) {
+    if (weights[j] == 0.0f) continue;
     const F32 x = Broadcast(weights[j]);
     for (int c = 0; c < kVecs; ++c) acc[c] = MulAdd(x, load(v + j * step, c), acc[c]);
   }
@@ -273,18 +232,9 @@ FLOE_INLINE void SumValues(const float* weights, int64_t n, const float* v, int6
   }
 }
 
-void DirectBlock(AttentionWorker& w, const AttentionBlock& b, int64_t pitch, bool first) {
+// The weighted sums of the values where they lie.
+void WeighValues(const AttentionWorker& w, const AttentionBlock& b, int64_t pitch, bool first) {
   const AttentionShape& s = w.plan.shape;
-  const auto scale = static_cast<float>(s.scale);
-  for (int64_t j = 0; j < b.keys; ++j) {
-    const float* key = b.k + (b.key + j) * s.k.position;
-    for (int64_t row = 0; row < b.rows; ++row) {
-      const float* q = b.q + (b.query + row) * s.q.position;
-      w.scores[row * w.plan.key_block + j] = scale * DotRow(q, key, s.width);
-    }
-  }
-  SoftmaxRows(w, b, first);
-  if (!first) RescaleRows(w, b.rows, pitch);
   for (int64_t row = 0; row < b.rows; ++row) {
     const float* weights = w.scores + row * w.plan.key_block;
     for (int64_t e = 0; e < s.out; e += 4 * kWidth) {
@@ -302,6 +252,83 @@ void DirectBlock(AttentionWorker& w, const AttentionBlock& b, int64_t pitch, boo
       }
     }
   }
+}
+
+// --- many queries: packed keys and values --------------------------------------------------------
+
+// Whether no value of the keys [key, key + keys) is infinite or NaN.
+bool AreFinite(const AttentionShape& s, const float* v, int64_t keys) {
+  F32 zeros = Zero();
+  for (int64_t j = 0; j < keys; ++j, v += s.v.position) {
+    int64_t e = 0;
+    for (; e + kWidth <= s.out; e += kWidth) zeros = MulAdd(Load(v + e), Zero(), zeros);
+    if (e < s.out) zeros = MulAdd(LoadTail(v + e, s.out - e), Zero(), zeros);
+  }
+  return !AnyLane(NotEqual(zeros, Zero()));
+}
+
+void PackKeysAndValues(AttentionWorker& w, const AttentionBlock& b) {
+  const AttentionShape& s = w.plan.shape;
+  const int64_t head = b.batch * s.heads + b.head / s.group;
+  if (w.packed_head == head && w.packed_key == b.key) return;
+  w.packed_head = head;
+  w.packed_key = b.key;
+  // All keys of the block, whatever causality lets this block of queries see.
+  const int64_t left = s.keys - b.key;
+  const int64_t keys = left < w.plan.key_block ? left : w.plan.key_block;
+  for (int64_t j = 0; j < keys; j += kPanel) {
+    PackPanel(b.k + (b.key + j) * s.k.position, s.k.feature, s.k.position, s.width,
+              keys - j < kPanel ? keys - j : kPanel, w.keys + j * s.width);
+  }
+  if (s.causal || s.has_mask) w.finite = AreFinite(s, b.v + b.key * s.v.position, keys);
+  for (int64_t e = 0; e < s.out; e += kPanel) {
+    PackPanel(b.v + b.key * s.v.position + e, s.v.position, 1, keys,
+              s.out - e < kPanel ? s.out - e : kPanel, w.values + e * w.plan.key_block);
+  }
+}
+
+void PackedBlock(AttentionWorker& w, const AttentionBlock& b, int64_t pitch, bool first) {
+  const AttentionShape& s = w.plan.shape;
+  PackKeysAndValues(w, b);
+  Multiply({b.q + b.query * s.q.position, s.q.position, b.rows, s.width, w.keys, s.width,
+            (b.keys + kPanel - 1) / kPanel, w.plan.score_panels, static_cast<float>(s.scale), false,
+            w.scores, w.plan.key_block});
+  SoftmaxRows(w, b, first);
+  if (!first) RescaleRows(w, b.rows, pitch);
+  if (!w.finite) return WeighValues(w, b, pitch, first);
+  Multiply({w.scores, w.plan.key_block, b.rows, b.keys, w.values, w.plan.key_block, pitch / kPanel,
+            w.plan.result_panels, 1.0f, !first, w.result, pitch});
+}
+
+// --- few queries: keys and values in place -------------------------------------------------------
+
+float DotRow(const float* a, const float* b, int64_t n) {
+  F32 acc[2] = {Zero(), Zero()};
+  int64_t i = 0;
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
+    acc[0] = MulAdd(Load(a + i), Load(b + i), acc[0]);
+    acc[1] = MulAdd(Load(a + i + kWidth), Load(b + i + kWidth), acc[1]);
+  }
+  for (; i < n; i += kWidth) {
+    const int64_t left = n - i < kWidth ? n - i : kWidth;
+    acc[0] = MulAdd(LoadTail(a + i, left), LoadTail(b + i, left), acc[0]);
+  }
+  return SumLanes(Add(acc[0], acc[1]));
+}
+
+void DirectBlock(AttentionWorker& w, const AttentionBlock& b, int64_t pitch, bool first) {
+  const AttentionShape& s = w.plan.shape;
+  const auto scale = static_cast<float>(s.scale);
+  for (int64_t j = 0; j < b.keys; ++j) {
+    const float* key = b.k + (b.key + j) * s.k.position;
+    for (int64_t row = 0; row < b.rows; ++row) {
+      const float* q = b.q + (b.query + row) * s.q.position;
+      w.scores[row * w.plan.key_block + j] = scale * DotRow(q, key, s.width);
+    }
+  }
+  SoftmaxRows(w, b, first);
+  if (!first) RescaleRows(w, b.rows, pitch);
+  WeighValues(w, b, pitch, first);
 }
 
 // --- blocks --------------------------------------------------------------------------------------

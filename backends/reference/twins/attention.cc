@@ -20,16 +20,22 @@ double Score(const KernelArgs& args, const AttentionShape& s, const int64_t at[4
              int64_t k) {
   constexpr double kMinusInf = -std::numeric_limits<double>::infinity();
   if (s.causal && at[3] > at[2] + s.causal_offset) return kMinusInf;
+  float added = 0;
+  if (s.has_mask) {
+    const int64_t m = at[0] * s.mask[0] + at[1] * s.mask[1] + at[2] * s.mask[2] + at[3] * s.mask[3];
+    if (s.bool_mask) {
+      if (static_cast<const uint8_t*>(args.inputs[3])[m] == 0) return kMinusInf;
+    } else {
+      added = static_cast<const float*>(args.inputs[3])[m];
+      if (added == kMinusInf) return kMinusInf;
+    }
+  }
   double sum = 0;
   for (int64_t d = 0; d < s.width; ++d) {
     sum += static_cast<double>(static_cast<const float*>(args.inputs[0])[q + d * s.q.feature]) *
            static_cast<const float*>(args.inputs[1])[k + d * s.k.feature];
   }
-  sum *= s.scale;
-  if (!s.has_mask) return sum;
-  const int64_t m = at[0] * s.mask[0] + at[1] * s.mask[1] + at[2] * s.mask[2] + at[3] * s.mask[3];
-  if (!s.bool_mask) return sum + static_cast<const float*>(args.inputs[3])[m];
-  return static_cast<const uint8_t*>(args.inputs[3])[m] != 0 ? sum : kMinusInf;
+  return sum * s.scale + added;
 }
 
 // Two passes over the keys: the maximum, then the sums. Scores are computed again for each feature
