@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_format.h"
+#include "compiler/import/onnx/ops.h"
 #include "compiler/ir/status_macros.h"
 #include "format/tensor_info.h"
 
@@ -332,18 +333,21 @@ absl::Status Importer::RunNode(const NodeProto& node, Scope& scope) {
   if (function != functions_.end()) return RunFunction(node, *function->second, scope);
   ++op_counts_[FullName(domain, node.op_type())];
   const auto opset = scope.opsets->find(domain);
-  if (opset == scope.opsets->end()) {
+  // ONNX Runtime's optimiser writes its own ops without saying so.
+  const bool is_microsoft = domain == kMicrosoft;
+  if (opset == scope.opsets->end() && !is_microsoft) {
     return absl::InvalidArgumentError(
         absl::StrFormat("node '%s%s' is a %s of domain '%s', whose opset the model does not state",
                         scope.prefix, NodeName(node), node.op_type(), domain));
   }
+  const int64_t version = opset == scope.opsets->end() ? 1 : opset->second;
   bool known = false;
-  const Row* row = FindRow(domain, node.op_type(), opset->second, &known);
+  const Row* row = FindRow(domain, node.op_type(), version, &known);
   if (row == nullptr) {
-    Refuse(node, opset->second, known ? "has no mapping in this opset" : "has no mapping", scope);
+    Refuse(node, version, known ? "has no mapping in this opset" : "has no mapping", scope);
     return DefineUnknown(node, scope);
   }
-  return Convert(node, *row, opset->second, scope);
+  return Convert(node, *row, version, scope);
 }
 
 absl::Status Importer::Convert(const NodeProto& node, const Row& row, int64_t opset, Scope& scope) {

@@ -23,6 +23,7 @@ std::span<const Row> RecurrentRows();  // ops_recurrent.cc: LSTM, GRU, RNN.
 std::span<const Row> ResizeRows();     // ops_resize.cc: Resize, Upsample, GridSample.
 std::span<const Row> AttentionRows();  // ops_attention.cc: Attention, RotaryEmbedding.
 std::span<const Row> ControlRows();    // ops_control.cc: If.
+std::span<const Row> MicrosoftRows();  // ops_microsoft.cc: ONNX Runtime's transformer ops.
 std::span<const Row> QuantizedRows();  // ops_quantized.cc: QDQ, QOperator, integer products.
 
 // Numbers beyond this stand for "the end" in slices and are mistakes elsewhere; sums of a few that

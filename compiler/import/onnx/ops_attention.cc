@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/onnx/attention.h"
 #include "compiler/import/onnx/ops.h"
 
 namespace floe::onnx {
@@ -13,51 +14,6 @@ using ir::Shape;
 using ir::Value;
 
 constexpr double kMinusInf = -std::numeric_limits<double>::infinity();
-
-// [B,S,H*D] to [B,H,S,D]; tensors of rank 4 are like that already.
-Value* SplitHeads(NodeBuilder& b, Value* x, int64_t heads) {
-  if (x->rank() == 4 || !b.ok()) return x;
-  if (x->rank() != 3) {
-    b.Invalid("an operand has neither rank 3 nor rank 4");
-    return x;
-  }
-  const int64_t width = b.StaticDim(x, 2);
-  if (heads < 1 || width % heads != 0) {
-    b.Invalid("the number of heads is missing or does not divide the last axis");
-    return x;
-  }
-  x = b.Reshape(x, {b.Dim(x, 0), b.Dim(x, 1), heads, width / heads});
-  return b.Transpose(x, {0, 2, 1, 3});
-}
-
-// Repeats every head so that there are `heads` of them: grouped queries share keys and values.
-Value* RepeatHeads(NodeBuilder& b, Value* x, int64_t heads) {
-  const int64_t have = b.StaticDim(x, 1);
-  if (!b.ok() || have == heads) return x;
-  if (have < 1 || heads % have != 0) {
-    b.Invalid("the heads of queries are no multiple of those of keys");
-    return x;
-  }
-  const Dim batch = b.Dim(x, 0), length = b.Dim(x, 2), width = b.Dim(x, 3);
-  x = b.Reshape(x, {batch, have, 1, length, width});
-  x = b.Expand(x, {batch, have, heads / have, length, width});
-  return b.Reshape(x, {batch, heads, length, width});
-}
-
-// 0, 1, ..., length - 1 as i64.
-Value* Positions(NodeBuilder& b, const Dim& length) {
-  return b.Emit(OpId::kRange, {b.DimValue(0), b.DimValue(length), b.DimValue(1)}, {},
-                TensorType{DType::kI64, {length}});
-}
-
-// Minus infinity where `forbidden`, else 0.
-Value* Bias(NodeBuilder& b, Value* forbidden, DType dtype) {
-  return b.Emit(OpId::kWhere, {forbidden, b.Scalar(dtype, kMinusInf), b.Scalar(dtype, 0)});
-}
-
-Value* AddBias(NodeBuilder& b, Value* sum, Value* bias) {
-  return sum == nullptr ? bias : b.Binary(OpId::kAdd, sum, bias);
-}
 
 // The mask operand as a bias for keys of the given number. A shorter one forbids the rest.
 Value* MaskBias(NodeBuilder& b, Value* mask, const Dim& keys, DType dtype) {
@@ -91,9 +47,7 @@ Value* ScoreBias(NodeBuilder& b, const Value* q, const Value* k, const Dim& past
     return bias;
   }
   if (causal && b.ok()) {
-    Value* rows = b.Binary(OpId::kAdd, Positions(b, queries), b.DimValue(past));
-    rows = b.Reshape(rows, {queries, 1});
-    bias = AddBias(b, bias, Bias(b, b.Binary(OpId::kLess, rows, Positions(b, keys)), dtype));
+    bias = AddBias(b, bias, CausalBias(b, queries, past, keys, dtype));
   }
   if (lengths != nullptr && b.ok()) {
     Value* limit = b.Reshape(b.Cast(lengths, DType::kI64), {b.Dim(lengths, 0), 1, 1, 1});
@@ -141,10 +95,7 @@ void Attention(NodeBuilder& b) {
   Value* scores = b.Binary(OpId::kMatMul, scaled(q), scaled(keys));
   const int64_t wanted = b.Int("qk_matmul_output_mode", 0);
   if (wanted == 0) b.Out(3, scores);
-  if (const double cap = b.Float("softcap", 0); cap != 0) {
-    Value* small = b.Unary(OpId::kTanh, b.Binary(OpId::kDiv, scores, b.ScalarLike(scores, cap)));
-    scores = b.Binary(OpId::kMul, small, b.ScalarLike(scores, cap));
-  }
+  scores = SoftCap(b, scores, b.Float("softcap", 0));
   if (wanted == 1) b.Out(3, scores);
   if (Value* bias = ScoreBias(b, q, k, past, dtype)) scores = b.Binary(OpId::kAdd, scores, bias);
   if (wanted == 2) b.Out(3, scores);
@@ -153,27 +104,7 @@ void Attention(NodeBuilder& b) {
   weights = b.Cast(weights, dtype);
   if (wanted == 3) b.Out(3, weights);
   Value* y = b.Binary(OpId::kMatMul, weights, RepeatHeads(b, v, heads));
-  if (input->rank() == 3 && b.ok()) {
-    const Dim joined = b.Mul(b.Dim(y, 1), b.Dim(y, 3));
-    y = b.Transpose(y, {0, 2, 1, 3});
-    y = b.Reshape(y, {b.Dim(y, 0), b.Dim(y, 1), joined});
-  }
-  b.Out(0, y);
-}
-
-// The cosines or sines of every position: [B,1,S,half], for x of [B,H,S,D].
-Value* Angles(NodeBuilder& b, Value* cache, Value* positions, int64_t half) {
-  if (positions != nullptr) {
-    cache = b.Emit(OpId::kGather, {cache, positions}, {{"axis", int64_t{0}}});
-  }
-  if (b.ok() && cache->rank() != 3) b.Invalid("the cache has another rank");
-  if (!b.ok()) return cache;
-  if (b.StaticDim(cache, 2) < half) {
-    b.Invalid("the cache is narrower than what it rotates");
-    return cache;
-  }
-  cache = b.SliceAxis(cache, 2, 0, half);
-  return b.Reshape(cache, {b.Dim(cache, 0), 1, b.Dim(cache, 1), half});
+  b.Out(0, input->rank() == 3 ? JoinHeads(b, y) : y);
 }
 
 void RotaryEmbedding(NodeBuilder& b) {
@@ -192,29 +123,7 @@ void RotaryEmbedding(NodeBuilder& b) {
   Value* cos = Angles(b, b.In(1), positions, half);
   Value* sin = Angles(b, b.In(2), positions, half);
   if (!b.ok()) return;
-  // Pairs are neighbours or lie half apart: as [.., half, 2] or [.., 2, half].
-  const Shape lead(x->shape().begin(), x->shape().end() - 1);
-  const auto with = [&lead](std::vector<int64_t> tail) {
-    Shape s = lead;
-    s.insert(s.end(), tail.begin(), tail.end());
-    return s;
-  };
-  const int64_t axis = interleaved ? 4 : 3;
-  Value* pairs =
-      b.Reshape(b.SliceAxis(x, 3, 0, rotated), interleaved ? with({half, 2}) : with({2, half}));
-  Value* first = b.Reshape(b.SliceAxis(pairs, axis, 0, 1), with({half}));
-  Value* second = b.Reshape(b.SliceAxis(pairs, axis, 1, 1), with({half}));
-  const auto mul = [&b](Value* u, Value* w) { return b.Binary(OpId::kMul, u, w); };
-  Value* real = b.Binary(OpId::kSub, mul(cos, first), mul(sin, second));
-  Value* imaginary = b.Binary(OpId::kAdd, mul(sin, first), mul(cos, second));
-  const Shape single = interleaved ? with({half, 1}) : with({1, half});
-  Value* y = b.Emit(OpId::kConcat, {b.Reshape(real, single), b.Reshape(imaginary, single)},
-                    {{"axis", axis}});
-  y = b.Reshape(y, with({rotated}));
-  if (rotated < width) {
-    y = b.Emit(OpId::kConcat, {y, b.SliceAxis(x, 3, rotated, width - rotated)},
-               {{"axis", int64_t{3}}});
-  }
+  Value* y = Rotate(b, x, {cos, sin, half, interleaved});
   if (input->rank() == 3) y = b.Transpose(y, {0, 2, 1, 3});
   if (b.ok()) b.Out(b.Reshape(y, input->shape()));
 }

@@ -17,7 +17,7 @@ const Table& Rows() {
     auto* t = new Table;
     for (const auto rows : {MathRows(), ReduceRows(), ShapeRows(), GenerateRows(), IndexRows(),
                             NetworkRows(), PoolRows(), RecurrentRows(), ResizeRows(),
-                            AttentionRows(), ControlRows(), QuantizedRows()}) {
+                            AttentionRows(), ControlRows(), MicrosoftRows(), QuantizedRows()}) {
       for (const Row& row : rows) (*t)[Key(row.domain, row.op_type)].push_back(&row);
     }
     return t;
