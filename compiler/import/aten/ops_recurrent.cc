@@ -135,14 +135,66 @@ int64_t HiddenOf(OpBuilder& b, const Value* r, int64_t gates) {
   return 1;
 }
 
-// --- projected LSTM: unrolled, since the IR's op has no projection
-// ---------------------------------
+// --- projected LSTM ------------------------------------------------------------------------------
+// h = P m for the m that a plain LSTM gives, and the gates read R h = (R P) m: so it is a plain
+// LSTM with recurrent weights R P, and one product behind all of its steps. The first step reads R
+// h0, where h0 is no P m: h0 is made an input of that step. Where R P is much larger than R and P
+// together, a known number of steps is written one by one.
 
-Ran RunProjected(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c, bool backwards,
-                 int64_t hidden) {
-  constexpr int64_t kMostSteps = 4096;
+bool IsZero(OpBuilder& b, const Value* v) {
+  const ir::Node* fill = v->producer();
+  if (fill != nullptr && fill->op() == OpId::kSlice) return IsZero(b, fill->input(0));
+  if (fill != nullptr && (fill->op() == OpId::kReshape || fill->op() == OpId::kExpand)) {
+    return IsZero(b, fill->input(0));
+  }
+  if (fill != nullptr && fill->op() == OpId::kConstantOfShape) return fill->Float("value") == 0;
+  const std::optional<ir::Tensor> t = b.ConstantOf(v);
+  if (!t) return false;
+  for (int64_t i = 0; i < t->count(); ++i) {
+    if (t->DoubleAt(i) != 0) return false;
+  }
+  return true;
+}
+
+Ran RunAsPlain(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c, bool backwards,
+               int64_t hidden) {
+  const Layer layer = LayerOf(kLstm);
+  Value* w = p.w;
+  if (!IsZero(b, h)) {
+    const Dim rest = b.Sub(b.Dim(x, 0), 1);
+    if (!b.ok()) return {};
+    Value* first = b.Unsqueeze(h, 0);
+    std::vector<Value*> steps = {first};
+    if (rest != Dim(0)) {
+      steps.push_back(b.Full(h->dtype(), {rest, b.Dim(h, 0), b.Dim(h, 1)}, 0));
+      if (backwards) std::swap(steps[0], steps[1]);
+    }
+    x = b.Concat({x, b.Concat(std::move(steps), 0)}, 2);
+    w = b.Concat({w, p.r}, 1);
+  }
+  Value* r = b.Binary(OpId::kMatMul, p.r, p.projection);
+  const auto ordered = [&](Value* v) {
+    return v == nullptr ? v : b.Unsqueeze(Reordered(b, layer, v, hidden), 0);
+  };
+  Value* bias = nullptr;
+  if (p.w_bias != nullptr) bias = b.Concat({ordered(p.w_bias), ordered(p.r_bias)}, 1);
+  w = ordered(w);
+  r = ordered(r);
+  if (!b.ok()) return {};
+  const std::vector<Value*> results =
+      b.EmitMany(OpId::kLstm, {x, w, r, bias, nullptr, nullptr, b.Unsqueeze(c, 0)}, 3,
+                 {{"hidden", hidden}, {"direction", int64_t{backwards}}});
+  if (!b.ok()) return {};
+  const Dim steps = b.Dim(x, 0), batch = b.Dim(x, 1);
+  Ran ran;
+  ran.y = LinearOf(b, b.Reshape(results[0], {steps, batch, hidden}), p.projection, nullptr);
+  ran.states = {LinearOf(b, results[1], p.projection, nullptr), results[2]};
+  return ran;
+}
+
+Ran RunUnrolled(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c, bool backwards,
+                int64_t hidden) {
   const int64_t steps = b.StaticDim(x, 0);
-  if (steps > kMostSteps) b.Unsupported("a projected LSTM over more than 4096 steps");
   if (!b.ok()) return {};
   Value* from_x = LinearOf(b, x, p.w, p.w_bias);
   std::vector<Value*> y(static_cast<size_t>(steps));
@@ -159,6 +211,23 @@ Ran RunProjected(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c
   ran.y = y.empty() ? x : b.Concat(std::move(y), 0);
   ran.states = {b.Unsqueeze(h, 0), b.Unsqueeze(c, 0)};
   return ran;
+}
+
+Ran RunProjected(OpBuilder& b, Value* x, const Parameters& p, Value* h, Value* c, bool backwards,
+                 int64_t hidden) {
+  if (!b.ok()) return {};
+  const Dim steps = b.Dim(x, 0);
+  const int64_t size = b.StaticDim(p.projection, 0);
+  if (!b.ok()) return {};
+  // What a step costs besides its weights: the time of about so many of them.
+  constexpr double kOverhead = 65536;
+  constexpr int64_t kMostSteps = 256;
+  const double merged = 4.0 * static_cast<double>(hidden) * static_cast<double>(hidden);
+  const double apart = 5.0 * static_cast<double>(hidden) * static_cast<double>(size) + kOverhead;
+  const bool unroll = steps.is_constant() && steps.constant() <= kMostSteps && merged > apart;
+  if (!unroll && b.Min(steps) < 1) b.Unsupported("a projected LSTM over no steps");
+  return unroll ? RunUnrolled(b, x, p, h, c, backwards, hidden)
+                : RunAsPlain(b, x, p, h, c, backwards, hidden);
 }
 
 // --- stacks of layers ----------------------------------------------------------------------------
