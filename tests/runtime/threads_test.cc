@@ -265,6 +265,55 @@ TEST(ThreadPool, ASlowWorkerLosesItsTasksToTheOthers) {
   pool->Unref();
 }
 
+// A worker whose core is taken away with a piece begun holds every job up: the caller goes on
+// alone, and tries again later.
+TEST(ThreadPool, AWorkerThatStandsStillIsLeftAloneForAWhile) {
+  runtime::ThreadPoolOptions options;
+  options.threads = 2;
+  options.allocator = DefaultAllocator();
+  ErrorSink sink;
+  runtime::ThreadPool* pool = runtime::ThreadPool::Make(options, &sink);
+  ASSERT_NE(pool, nullptr);
+  ASSERT_TRUE(pool->TryAcquire());
+  struct Still {
+    bool wait = true;  // Until both workers have begun.
+    std::atomic<uint32_t> begun[2] = {};
+    static void Run(void* self, uint32_t worker, uint32_t, uint32_t) {
+      auto* s = static_cast<Still*>(self);
+      ++s->begun[worker];
+      for (int i = 0; i < 1000000 && s->wait && worker == 0 && s->begun[1] == 0; ++i) {
+        std::this_thread::yield();
+      }
+      // Far longer than the caller's own pieces take once both have begun.
+      if (s->wait && worker == 1) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  };
+  // The caller's part of the time includes that until the other one begins, which a busy machine
+  // stretches: so several tries.
+  bool alone = false;
+  for (int tries = 0; tries < 20 && !alone; ++tries) {
+    Still still;
+    pool->Run(&Still::Run, &still, 2);
+    Still next;
+    next.wait = false;
+    for (int i = 0; i < 100; ++i) pool->Run(&Still::Run, &next, 2);
+    alone = next.begun[1] == 0 && next.begun[0] == 100;  // One call for both tasks.
+  }
+  EXPECT_TRUE(alone);
+  // Later both work again.
+  bool together = false;
+  for (int tries = 0; tries < 500 && !together; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    Still next;
+    next.wait = false;
+    for (int i = 0; i < 100; ++i) pool->Run(&Still::Run, &next, 2);
+    together = next.begun[1] > 0;
+  }
+  EXPECT_TRUE(together);
+  pool->Release();
+  pool->Unref();
+}
+
 TEST(ThreadPool, SizeZeroIsTheMachines) {
   const ThreadPool pool = std::move(ThreadPool::Make()).value();
   EXPECT_GE(pool.size(), 1u);
