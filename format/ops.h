@@ -39,9 +39,9 @@ struct OpInfoRow {
   const char* operands;  // "x w b?"
 };
 
-// Control flow and checks: no functions of tensors, so that no reference kernel runs them.
+// Control flow, checks and sizes: no functions of tensors, so that no reference kernel runs them.
 constexpr bool IsControlOp(OpId op) {
-  return op == OpId::kIf || op == OpId::kLoop || op == OpId::kCheck;
+  return op == OpId::kIf || op == OpId::kLoop || op == OpId::kCheck || op == OpId::kSize;
 }
 
 // The row of `op`, which must be a valid id.

@@ -30,7 +30,16 @@ void FillOp(const ProgramView& p, const Instruction& i, const TensorInfo* operan
   op->code_count = i.code_count;
 }
 
-bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
+uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim) {
+  uint64_t mask = 0;
+  for (const DimTerm& t : p.terms.subspan(dim.first_term, dim.term_count)) {
+    mask |= uint64_t{1} << t.symbol;
+  }
+  return mask;
+}
+
+static bool EvalSum(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
+                    int64_t* out) {
   int64_t sum = dim.constant;
   for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
     int64_t product;
@@ -39,9 +48,38 @@ bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_val
       return false;
     }
   }
-  if (sum < 0) return false;
   *out = sum;
   return true;
+}
+
+bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
+  int64_t sum;
+  if (!EvalSum(p, dim, symbol_values, &sum) || sum < 0) return false;
+  *out = sum;
+  return true;
+}
+
+bool EvalDerived(const ProgramView& p, const SymbolDef& symbol, const int64_t* symbol_values,
+                 int64_t* out) {
+  int64_t a, b;
+  if (!EvalSum(p, p.dims[symbol.a], symbol_values, &a) ||
+      !EvalSum(p, p.dims[symbol.b], symbol_values, &b)) {
+    return false;
+  }
+  switch (static_cast<SymbolKind>(symbol.kind)) {
+    case SymbolKind::kProduct:
+      return CheckedMul(a, b, out);
+    case SymbolKind::kFloorDiv:
+      if (b <= 0) return false;
+      *out = a / b - (a % b < 0 ? 1 : 0);
+      return true;
+    case SymbolKind::kMax:
+      *out = a > b ? a : b;
+      return true;
+    default:
+      *out = a < b ? a : b;
+      return true;
+  }
 }
 
 TensorInfo TypeOf(const ValueDef& value) {

@@ -24,12 +24,24 @@ namespace floe {
 
 inline constexpr uint32_t kNoName = 0;  // String 0 is always "".
 
+// Where a symbol's value comes from.
+enum class SymbolKind : uint32_t {
+  kInput = 0,     // The inputs' shapes.
+  kProduct = 1,   // a * b, dims in which only earlier symbols occur.
+  kFloorDiv = 2,  // floor(a / b).
+  kMax = 3,
+  kMin = 4,
+  kData = 5,  // A Size instruction, in the middle of a run; a bucket's maximum until then.
+};
+
 struct SymbolDef {
   uint32_t name = 0;
-  uint32_t reserved = 0;
+  uint32_t kind = 0;  // SymbolKind.
   int64_t min = 0;
-  int64_t max = 0;       // Inclusive.
-  int64_t multiple = 1;  // Values are multiples of this.
+  int64_t max = 0;       // Inclusive. A run whose value lies outside is refused.
+  int64_t multiple = 1;  // Values are multiples of this; 1 unless the kind is kInput.
+  uint32_t a = 0;        // Indices into dims; 0 where the kind has no operands.
+  uint32_t b = 0;
 };
 
 struct DimTerm {
@@ -201,6 +213,16 @@ struct ProgramView {
   }
 };
 
+constexpr bool IsDerived(const SymbolDef& s) {
+  return s.kind != static_cast<uint32_t>(SymbolKind::kInput) &&
+         s.kind != static_cast<uint32_t>(SymbolKind::kData);
+}
+// The value of a derived symbol at the values of earlier ones. False on overflow or division by
+// what is not above 0.
+[[nodiscard]] bool EvalDerived(const ProgramView& p, const SymbolDef& symbol,
+                               const int64_t* symbol_values, int64_t* out);
+// Bit s: symbol s occurs in it.
+uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim);
 // Evaluates a dimension at symbol values. False on overflow or a negative result.
 [[nodiscard]] bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
                            int64_t* out);

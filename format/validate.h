@@ -42,6 +42,8 @@ struct Context : ErrorSink {
   int64_t symbol_min[kMaxSymbols] = {};
   int64_t symbol_max[kMaxSymbols] = {};
   const Box all = {symbol_min, symbol_max};
+  // Bit s: symbol s is known only in the middle of a run.
+  uint64_t late_symbols = 0;
 
   // Arrays, all zeros: see Memory in validate.cc.
 
@@ -77,6 +79,7 @@ struct Context : ErrorSink {
   uint32_t order_count = 0;
   uint32_t arena_count = 0;
   uint64_t used_symbols = 0;
+  uint64_t known_late = 0;  // Late symbols that are known at this point of the walk.
   // Over all methods: footprint checks made, bounded by the limits.
   uint64_t checks = 0;
 
@@ -104,7 +107,8 @@ bool SameDim(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values the same dtype, dims, layout and halo?
 bool SameType(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values as many elements as each other everywhere in the box? Both element counts are
-// products of affine forms, which factor uniquely.
+// products of affine forms, which factor uniquely. Where derived symbols occur the answer is yes:
+// Bind compares the bytes.
 bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box);
 // Are all its dims plain numbers?
 bool IsFixed(const ProgramView& p, uint32_t value);

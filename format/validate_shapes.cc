@@ -182,7 +182,18 @@ bool SameType(const ProgramView& p, uint32_t a, uint32_t b) {
   return true;
 }
 
+static bool HasDerived(const ProgramView& p, uint32_t value) {
+  const ValueDef& v = p.values[value];
+  for (int a = 0; a < v.rank; ++a) {
+    for (const DimTerm& t : Terms(p, DimOf(p, v, a))) {
+      if (IsDerived(p.symbols[t.symbol])) return true;
+    }
+  }
+  return false;
+}
+
 bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box) {
+  if (HasDerived(p, a) || HasDerived(p, b)) return true;
   Factors x;
   Factors y;
   if (!FactorsOf(p, a, box, &x) || !FactorsOf(p, b, box, &y)) return false;

@@ -37,13 +37,38 @@ bool CheckSymbols(Context* c) {
   for (size_t s = 0; s < p.symbols.size(); ++s) {
     const SymbolDef& symbol = p.symbols[s];
     if (!CheckString(c, symbol.name)) return false;
-    if (symbol.reserved != 0 || symbol.min < 0 || symbol.max > kMaxSymbolValue ||
-        symbol.multiple < 1 || symbol.multiple > kMaxSymbolValue || symbol.min > symbol.max) {
+    const bool input = symbol.kind == static_cast<uint32_t>(SymbolKind::kInput);
+    if (symbol.kind > static_cast<uint32_t>(SymbolKind::kData) || symbol.min < 0 ||
+        symbol.max > kMaxSymbolValue || symbol.multiple < 1 ||
+        symbol.multiple > (input ? kMaxSymbolValue : 1) || symbol.min > symbol.max) {
       return c->Bad(Rule::kSymbolRange, symbol.max, symbol.min);
     }
     c->symbol_min[s] = RoundUp(symbol.min, symbol.multiple);
     c->symbol_max[s] = symbol.max;
     if (c->symbol_min[s] > symbol.max) return c->Bad(Rule::kSymbolRange, symbol.max, symbol.min);
+  }
+  return true;
+}
+
+// Derived symbols come from earlier ones. Late is what comes, through others or not, from kData.
+bool CheckDerived(Context* c) {
+  const ProgramView& p = c->p;
+  for (uint32_t s = 0; s < p.symbols.size(); ++s) {
+    const SymbolDef& symbol = p.symbols[s];
+    const uint64_t bit = uint64_t{1} << s;
+    uint64_t sources = 0;
+    if (IsDerived(symbol)) {
+      if (symbol.a >= p.dims.size() || symbol.b >= p.dims.size()) {
+        return c->Bad(Rule::kSymbolRange, static_cast<int64_t>(p.dims.size()), symbol.a);
+      }
+      sources = SymbolsOf(p, p.dims[symbol.a]) | SymbolsOf(p, p.dims[symbol.b]);
+    } else if (symbol.a != 0 || symbol.b != 0) {
+      return c->Bad(Rule::kSymbolRange, 0, symbol.a);
+    }
+    if (sources >= bit) return c->Bad(Rule::kSymbolRange, s, s);
+    if (symbol.kind == static_cast<uint32_t>(SymbolKind::kData) || (sources & c->late_symbols)) {
+      c->late_symbols |= bit;
+    }
   }
   return true;
 }
@@ -70,16 +95,18 @@ bool CheckDims(Context* c) {
       }
     }
     int64_t min, max;
-    if (!DimBounds(p, dim, c->all, &min, &max) || min < 0) {
-      return c->Bad(Rule::kDimRange, 0, dim.constant);
-    }
+    if (!DimBounds(p, dim, c->all, &min, &max)) return c->Bad(Rule::kDimRange, 0, dim.constant);
   }
   for (const uint32_t dim : p.value_dims) {
     if (dim >= p.dims.size()) {
       return c->Bad(Rule::kDimRange, static_cast<int64_t>(p.dims.size()), dim);
     }
+    int64_t min, max;
+    if (!DimBounds(p, p.dims[dim], c->all, &min, &max) || min < 0) {
+      return c->Bad(Rule::kDimRange, 0, p.dims[dim].constant);
+    }
   }
-  return true;
+  return CheckDerived(c);
 }
 
 bool CheckInstruction(Context* c, const Instruction& i) {

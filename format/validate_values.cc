@@ -17,14 +17,6 @@ bool IsActivationLayout(uint8_t layout) {
 }
 bool IsDense(const ValueDef& v) { return v.layout == static_cast<uint8_t>(LayoutId::kDense); }
 
-uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim) {
-  uint64_t mask = 0;
-  for (const DimTerm& t : p.terms.subspan(dim.first_term, dim.term_count)) {
-    mask |= uint64_t{1} << t.symbol;
-  }
-  return mask;
-}
-
 // What does not depend on the storage. Fills symbols[v] and the upper bound of the size.
 bool CheckType(Context* c, uint32_t index, int64_t* bytes) {
   const ProgramView& p = c->p;

@@ -103,6 +103,7 @@ Code CodeOf(Rule rule) {
     case Rule::kRunDeadline:
       return Code::kDeadlineExceeded;
     case Rule::kRunIndex:
+    case Rule::kRunSize:
       return Code::kOutOfRange;
     default:
       return Code::kInvalidArgument;
@@ -130,6 +131,12 @@ class Runner {
         if (rule != Rule::kNone) return Stopped(rule, i);
       } else if (step->kind == StepKind::kIf) {
         if (!RunIf(view_.instructions[i])) return false;
+      } else if (step->kind == StepKind::kSize) {
+        const Instruction& ins = view_.instructions[i];
+        const auto symbol = static_cast<uint32_t>(view_.attrs[ins.first_attr]);
+        if (!plan_.SetSize(symbol, *static_cast<const int64_t*>(Operand(ins, 0)), e_)) {
+          return e_->Again().At(i);
+        }
       } else {
         if (!RunLoop(view_.instructions[i], i)) return false;
       }
@@ -245,7 +252,7 @@ class Runner {
   }
 
   const RunContext& c_;
-  const Plan& plan_;
+  Plan& plan_;
   const ProgramView& view_;
   const bool shared_;
   ErrorSink* const e_;

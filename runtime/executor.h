@@ -55,7 +55,7 @@ struct ProfileRing {
 };
 
 struct RunContext {
-  const Plan* plan = nullptr;
+  Plan* plan = nullptr;
   Workers* workers = nullptr;
   ProfileRing* profile = nullptr;  // Null: none.
   const int32_t* cancel = nullptr;

@@ -320,7 +320,9 @@ FLOE_API void floe_session_destroy(floe_session* session);
  * solves the symbols, takes the smallest bucket that covers them, allocates arena and scratch as
  * one block and prepares every instruction. `data` may be null (set it later with
  * floe_session_set_input). Binding the shapes that are bound already only sets the pointers. On
- * failure the earlier binding stays in force. Each method of a session has its own binding. The
+ * failure the earlier binding stays in force. Sizes that depend on data are at their bounds until a
+ * run has found them: buffers of outputs are as large as bind says, and floe_session_get_output
+ * tells the last run's dims after it. Each method of a session has its own binding. The
  * cost is linear in the number of instructions; nothing else allocates. */
 FLOE_API floe_status floe_session_bind(floe_session* session, uint32_t method,
                                        const floe_tensor* inputs, uint32_t count,

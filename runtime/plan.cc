@@ -86,6 +86,10 @@ bool Plan::CheckIo(ErrorSink* e) {
   return true;
 }
 
+bool Plan::SetSize(uint32_t symbol, int64_t value, ErrorSink* e) {
+  return PlanBuilder(this, e).SetSize(symbol, value);
+}
+
 Plan* Plan::Make(const PlanRequest& request, ErrorSink* e) {
   return PlanBuilder(request, e).Build();
 }

@@ -32,7 +32,7 @@ struct IndexRange {
   uint32_t size() const { return end - first; }
 };
 
-enum class StepKind : uint8_t { kKernel, kIf, kLoop };
+enum class StepKind : uint8_t { kKernel, kIf, kLoop, kSize };
 
 // An instruction, ready to run.
 struct Step {
@@ -96,11 +96,24 @@ struct PlanRequest {
   Block* fresh = nullptr;  // ... else this (empty) one is filled, and the caller swaps them.
 };
 
+// Where Bind has put things, for a run that finds a size: see Plan::SetSize.
+struct PlanTables {
+  uint32_t* io_index = nullptr;        // Of values.
+  int64_t* dims_offsets = nullptr;     // Of kDims values, in tables.
+  int64_t* staging_offsets = nullptr;  // Of block values; -1: none.
+  Footprint* footprints = nullptr;
+  int64_t* state_bytes = nullptr;  // Of each instruction's kernel state: what there is room for.
+};
+
 class Plan {
  public:
   // Null, and an error, if it cannot be made.
   static Plan* Make(const PlanRequest& request, ErrorSink* e);
   void Destroy();
+
+  // In a run: a symbol of kind kData has this value. Describes again whatever depends on it, within
+  // the memory that Bind took for its maximum; allocates nothing. O(values + instructions).
+  bool SetSize(uint32_t symbol, int64_t value, ErrorSink* e);
 
   uint32_t input_count() const { return input_count_; }
   uint32_t output_count() const { return output_count_; }
@@ -130,6 +143,8 @@ class Plan {
   size_t scratch_stride() const { return scratch_stride_; }
   uint32_t bucket() const { return bucket_; }
   const int64_t* symbols() const { return symbols_; }
+  // Whether runs find sizes. They stay as the last run left them until the next Bind.
+  bool has_sizes() const { return has_sizes_; }
   size_t plan_bytes() const { return memory_bytes_; }
   size_t kernel_bytes() const { return tables_bytes_; }
   size_t arena_bytes() const { return arena_bytes_; }
@@ -145,6 +160,9 @@ class Plan {
 
   // Zeros to begin with: PlanBuilder value-initialises its draft.
   Allocator allocator_;
+  PlanRequest request_;
+  PlanTables where_;
+  bool has_sizes_;
   const ProgramView* view_;
   uint32_t method_;
   uint32_t bucket_;

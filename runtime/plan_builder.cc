@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "format/limits.h"
 #include "runtime/shapes.h"
 
 namespace floe::runtime {
@@ -113,10 +114,11 @@ bool PlanBuilder::AllocatePlan() {
   const auto layout_all = [this, &self](Bump* bump, Plan* plan) {
     bump->Take(&self, 1);
     Layout(bump, plan);
-    bump->Take(&io_index_, draft_.values_.size());
-    bump->Take(&dims_offsets_, draft_.values_.size());
-    bump->Take(&staging_offsets_, draft_.block_values_.size());
-    bump->Take(&footprints_, draft_.instructions_.size());
+    bump->Take(&where_.io_index, draft_.values_.size());
+    bump->Take(&where_.dims_offsets, draft_.values_.size());
+    bump->Take(&where_.staging_offsets, draft_.block_values_.size());
+    bump->Take(&where_.footprints, draft_.instructions_.size());
+    bump->Take(&where_.state_bytes, draft_.instructions_.size());
   };
   Bump sizer(nullptr);
   layout_all(&sizer, &draft_);
@@ -130,6 +132,8 @@ bool PlanBuilder::AllocatePlan() {
   plan_->memory_bytes_ = sizer.size();
   plan_->view_ = &view_;
   plan_->method_ = request_.method;
+  plan_->request_ = request_;
+  plan_->where_ = where_;
   return true;
 }
 
@@ -172,7 +176,7 @@ bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
 bool PlanBuilder::Describe() {
   const int64_t* corner = view_.bucket_max.data() + bucket().first_max;
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
-    if (!plan_->used_[Local(v)]) continue;
+    if (!plan_->used_[Local(v)] || (changed_ != 0 && !IsChanged(v))) continue;
     if (!DescribeValue(v, corner)) return false;
   }
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
@@ -185,7 +189,7 @@ bool PlanBuilder::Describe() {
 }
 
 bool PlanBuilder::ListIo() {
-  for (uint32_t i = 0; i < plan_->values_.size(); ++i) io_index_[i] = kNoIndex;
+  for (uint32_t i = 0; i < plan_->values_.size(); ++i) where_.io_index[i] = kNoIndex;
   const BlockDef& root = plan_->root();
   for (uint32_t i = 0; i < plan_->input_count_ + plan_->output_count_; ++i) {
     const bool is_input = i < plan_->input_count_;
@@ -194,10 +198,10 @@ bool PlanBuilder::ListIo() {
                                : view_.block_values[root.first_result + i - plan_->input_count_];
     const uint32_t storage_of = Root(value);
     if (RootStorage(value) != (is_input ? Storage::kInput : Storage::kOutput) ||
-        io_index_[Local(storage_of)] != kNoIndex) {
+        where_.io_index[Local(storage_of)] != kNoIndex) {
       return e_->Bad(Rule::kMethodRange).ForValue(value);
     }
-    io_index_[Local(storage_of)] = i;
+    where_.io_index[Local(storage_of)] = i;
     plan_->io_[i].value = value;
     plan_->io_[i].bytes = plan_->bytes_[Local(value)];
     plan_->io_[i].first_patch = kNoIndex;
@@ -209,7 +213,6 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
   const uint32_t local = index - plan_->instructions_.first;
   Step& step = plan_->steps_[local];
-  plan_->state_offsets_[local] = -1;
   // Control flow copies between values of equal type (kBlockStructure): nothing depends on shapes.
   if (ins.kernel == static_cast<uint32_t>(KernelId::kIf)) {
     step.kind = StepKind::kIf;
@@ -217,6 +220,11 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
   }
   if (ins.kernel == static_cast<uint32_t>(KernelId::kLoop)) {
     step.kind = StepKind::kLoop;
+    return true;
+  }
+  if (ins.kernel == kKernelSize) {
+    step.kind = StepKind::kSize;
+    plan_->has_sizes_ = true;
     return true;
   }
   const uint32_t first = ins.first_operand - plan_->operands_.first;
@@ -232,7 +240,7 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
   OpInfo& op = plan_->ops_[local];
   FillOp(view_, ins, plan_->operand_infos_ + first, &op);
   op.constants = constants ? plan_->operand_constants_ + first : nullptr;
-  Footprint& footprint = footprints_[local];
+  Footprint& footprint = where_.footprints[local];
   footprint = Footprint{};
   if (!e_->Passes(KernelFootprints().Check(ins.kernel, op, &footprint)))
     return e_->Again().At(index);
@@ -249,7 +257,7 @@ bool PlanBuilder::SizeStaging(const BlockDef& body) {
       if (p == r || Root(params[p]) != Root(results[r])) continue;
       if (!tables_.TakeAligned(
               plan_->bytes(results[r]),
-              &staging_offsets_[body.first_result + r - plan_->block_values_.first])) {
+              &where_.staging_offsets[body.first_result + r - plan_->block_values_.first])) {
         return e_->Bad(Rule::kValueTooLarge).ForValue(results[r]);
       }
     }
@@ -260,10 +268,12 @@ bool PlanBuilder::SizeStaging(const BlockDef& body) {
 bool PlanBuilder::SizeTables(uint32_t index) {
   const uint32_t local = index - plan_->instructions_.first;
   const StepKind kind = plan_->steps_[local].kind;
+  plan_->state_offsets_[local] = -1;
   if (kind == StepKind::kLoop) {
     return SizeStaging(view_.blocks[view_.instructions[index].first_block]);
   }
-  const int64_t bytes = footprints_[local].state_bytes;
+  const int64_t bytes = where_.footprints[local].state_bytes;
+  where_.state_bytes[local] = bytes;
   if (bytes != 0 && !tables_.TakeAligned(bytes, &plan_->state_offsets_[local])) {
     return e_->Bad(Rule::kValueTooLarge).At(index);
   }
@@ -272,7 +282,7 @@ bool PlanBuilder::SizeTables(uint32_t index) {
 
 bool PlanBuilder::FillDims(uint32_t value) {
   const ValueDef& def = view_.values[value];
-  auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + dims_offsets_[Local(value)]);
+  auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + where_.dims_offsets[Local(value)]);
   for (int64_t i = 0; i < plan_->bytes(value) / 8; ++i) {
     const DimExpr& dim = view_.dims[view_.value_dims[def.offset + static_cast<uint64_t>(i)]];
     if (!EvalDim(view_, dim, plan_->symbols_, &out[i])) {
@@ -283,11 +293,12 @@ bool PlanBuilder::FillDims(uint32_t value) {
 }
 
 bool PlanBuilder::AllocateTables() {
-  for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) staging_offsets_[i] = -1;
+  for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) where_.staging_offsets[i] = -1;
   if (!ForEachInstruction(&PlanBuilder::SizeTables)) return false;
   const IndexRange& values = plan_->values_;
   for (uint32_t v = values.first; v < values.end; ++v) {
-    if (IsDims(v) && !tables_.TakeAligned(plan_->bytes(v) + kReadSlack, &dims_offsets_[Local(v)])) {
+    if (IsDims(v) &&
+        !tables_.TakeAligned(plan_->bytes(v) + kReadSlack, &where_.dims_offsets[Local(v)])) {
       return e_->Bad(Rule::kValueTooLarge).ForValue(v);
     }
   }
@@ -351,6 +362,64 @@ bool PlanBuilder::Fill() {
   if (!AllocateBlock()) return false;
   if (!ResolvePointers()) return false;
   return ForEachInstruction(&PlanBuilder::PrepareInstruction);
+}
+
+bool PlanBuilder::IsChanged(uint32_t value) const {
+  const ValueDef& def = view_.values[value];
+  const auto changed = [this](uint64_t first, uint64_t count) {
+    for (const uint32_t d : view_.value_dims.subspan(first, count)) {
+      if ((SymbolsOf(view_, view_.dims[d]) & changed_) != 0) return true;
+    }
+    return false;
+  };
+  if (changed(def.first_dim, def.rank)) return true;
+  return IsDims(value) &&
+         changed(def.offset, static_cast<uint64_t>(plan_->bytes(value)) / sizeof(int64_t));
+}
+
+// What was sized for the largest shapes is there; smaller ones must not need more.
+bool PlanBuilder::RefreshInstruction(uint32_t index) {
+  const uint32_t local = index - plan_->instructions_.first;
+  if (plan_->steps_[local].kind != StepKind::kKernel) return true;
+  const Instruction& ins = view_.instructions[index];
+  bool changed = false;
+  const uint32_t count = ins.input_count + uint32_t{ins.output_count};
+  for (const uint32_t v : view_.operands.subspan(ins.first_operand, count)) {
+    changed = changed || (v != kNoIndex && IsChanged(v));
+  }
+  if (!changed) return true;
+  const int64_t offset = plan_->state_offsets_[local];
+  const int64_t room = where_.state_bytes[local];
+  if (!CheckInstruction(index)) return false;
+  const Footprint& footprint = where_.footprints[local];
+  if (footprint.state_bytes > room ||
+      footprint.scratch_bytes > static_cast<int64_t>(plan_->scratch_stride_)) {
+    return e_->Bad(Rule::kScratchSize, room, footprint.state_bytes).At(index);
+  }
+  if (offset >= 0) std::memset(plan_->tables_ + offset, 0, static_cast<size_t>(room));
+  return PrepareInstruction(index);
+}
+
+bool PlanBuilder::SetSize(uint32_t symbol, int64_t value) {
+  const SymbolDef& def = view_.symbols[symbol];
+  if (value < def.min || value > def.max) {
+    return e_->Fail(Code::kOutOfRange, Rule::kRunSize, value < def.min ? def.min : def.max, value);
+  }
+  plan_->symbols_[symbol] = value;
+  if (!DeriveSymbols(view_, symbol, plan_->symbols_, e_)) return false;
+  changed_ = uint64_t{1} << symbol;
+  for (size_t s = symbol; s < view_.symbols.size(); ++s) {
+    const SymbolDef& other = view_.symbols[s];
+    if (!IsDerived(other)) continue;
+    const uint64_t sources =
+        SymbolsOf(view_, view_.dims[other.a]) | SymbolsOf(view_, view_.dims[other.b]);
+    if ((sources & changed_) != 0) changed_ |= uint64_t{1} << s;
+  }
+  if (!Describe()) return false;
+  for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
+    if (IsDims(v) && IsChanged(v) && !FillDims(v)) return false;
+  }
+  return ForEachInstruction(&PlanBuilder::RefreshInstruction);
 }
 
 Plan* PlanBuilder::Build() {

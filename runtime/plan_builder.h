@@ -38,9 +38,13 @@ class PlanBuilder {
  public:
   PlanBuilder(const PlanRequest& request, ErrorSink* e)
       : request_(request), view_(request.model->view()), e_(e) {}
+  // To describe a part of a plan again.
+  PlanBuilder(Plan* plan, ErrorSink* e)
+      : request_(plan->request_), view_(*plan->view_), e_(e), plan_(plan), where_(plan->where_) {}
 
   // Null, and an error, if there can be no plan.
   Plan* Build();
+  bool SetSize(uint32_t symbol, int64_t value);
 
  private:
   using InstructionFn = bool (PlanBuilder::*)(uint32_t index);
@@ -79,6 +83,7 @@ class PlanBuilder {
   bool ResolvePointers();
   bool CheckOverlap(uint32_t index);
   bool PrepareInstruction(uint32_t index);
+  bool RefreshInstruction(uint32_t index);
 
   uint32_t Root(uint32_t value) const {
     const ValueDef& v = view_.values[value];
@@ -93,6 +98,8 @@ class PlanBuilder {
   }
   const BucketDef& bucket() const { return view_.buckets[plan_->bucket_]; }
   uint32_t Local(uint32_t value) const { return value - plan_->values_.first; }
+  // Whether its dims or content have symbols that the run has just found.
+  bool IsChanged(uint32_t value) const;
 
   const PlanRequest& request_;
   const ProgramView& view_;
@@ -100,14 +107,12 @@ class PlanBuilder {
   Plan draft_ = {};  // Ranges and counts, before there is memory.
   Plan* plan_ = nullptr;
   uint32_t uses_of_io_ = 0;
-  uint32_t* io_index_ = nullptr;        // Of values.
-  int64_t* dims_offsets_ = nullptr;     // Of kDims values, in tables.
-  int64_t* staging_offsets_ = nullptr;  // Of block values; -1: none.
-  Footprint* footprints_ = nullptr;
+  PlanTables where_;
   Bump tables_{nullptr};
   int64_t scratch_ = 0;
   char* arena_ = nullptr;
   int64_t output_offset_ = 0;  // Of owned outputs, in the block.
+  uint64_t changed_ = 0;       // Bit s: SetSize changes symbol s.
 };
 
 }  // namespace floe::runtime

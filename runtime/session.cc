@@ -153,7 +153,7 @@ bool Session::Bind(uint32_t method, const floe_tensor* inputs, uint32_t count, E
   if (!use.entered()) return Busy(e);
   if (!CheckMethod(method, e)) return false;
   Bound& bound = bound_[method];
-  if (bound.plan != nullptr && SameShapes(*bound.plan, inputs, count)) {
+  if (bound.plan != nullptr && !bound.plan->has_sizes() && SameShapes(*bound.plan, inputs, count)) {
     return SetInputs(bound.plan, inputs, e);
   }
   return Rebind(&bound, method, inputs, count, e);
@@ -208,7 +208,7 @@ bool Session::GetTensor(uint32_t method, bool input, uint32_t index, floe_tensor
   const Plan* plan = FindIo(method, input, index, &io, e);
   if (plan == nullptr) return false;
   const IoSlot& slot = plan->io(io);
-  PutInfo(plan->info(slot.value), slot.data, static_cast<size_t>(slot.bytes), tensor);
+  PutInfo(plan->info(slot.value), slot.data, static_cast<size_t>(plan->bytes(slot.value)), tensor);
   return true;
 }
 

@@ -29,7 +29,7 @@ bool OneUnknown(const ProgramView& p, const DimExpr& dim, const int64_t* symbols
     }
   }
   *rest = sum;
-  return unknowns == 1 && unknown->coefficient != 0;
+  return unknowns == 1 && !IsDerived(p.symbols[unknown->symbol]);
 }
 
 // Solves unknown * coefficient + rest == got.
@@ -75,20 +75,25 @@ bool SolveSymbols(const ProgramView& p, std::span<const uint32_t> params, const 
   return true;
 }
 
-// Completes `symbols` with the bucket's bounds.
-bool PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbols, uint32_t* bucket,
-                ErrorSink* e) {
+// What no input determines: sizes that the run finds are at their bound, what is not used is small.
+void Complete(const ProgramView& p, int64_t* symbols) {
+  for (size_t s = 0; s < p.symbols.size(); ++s) {
+    const SymbolDef& def = p.symbols[s];
+    if (symbols[s] != kUnknown || IsDerived(def)) continue;
+    const bool data = def.kind == static_cast<uint32_t>(SymbolKind::kData);
+    symbols[s] = data ? def.max : RoundUp(def.min, def.multiple);
+  }
+}
+
+bool PickBucket(const ProgramView& p, const MethodDef& method, const int64_t* symbols,
+                uint32_t* bucket, ErrorSink* e) {
   const size_t n = p.symbols.size();
   for (uint32_t b = 0; b < method.bucket_count; ++b) {
     const BucketDef& def = p.buckets[method.first_bucket + b];
     const auto max = p.bucket_max.subspan(def.first_max, n);
     bool covers = true;
-    for (size_t s = 0; s < n && covers; ++s)
-      covers = symbols[s] == kUnknown || symbols[s] <= max[s];
+    for (size_t s = 0; s < n && covers; ++s) covers = symbols[s] <= max[s];
     if (!covers) continue;
-    for (size_t s = 0; s < n; ++s) {
-      if (symbols[s] == kUnknown) symbols[s] = max[s];
-    }
     *bucket = method.first_bucket + b;
     return true;
   }
@@ -96,6 +101,18 @@ bool PickBucket(const ProgramView& p, const MethodDef& method, int64_t* symbols,
 }
 
 }  // namespace
+
+bool DeriveSymbols(const ProgramView& p, size_t first, int64_t* symbols, ErrorSink* e) {
+  for (size_t s = first; s < p.symbols.size(); ++s) {
+    const SymbolDef& def = p.symbols[s];
+    if (!IsDerived(def)) continue;
+    if (!EvalDerived(p, def, symbols, &symbols[s]) || symbols[s] < def.min ||
+        symbols[s] > def.max) {
+      return e->Fail(Code::kInvalidArgument, Rule::kBindSymbolRange, def.max, symbols[s]);
+    }
+  }
+  return true;
+}
 
 bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tensor* inputs,
                  uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e) {
@@ -116,6 +133,8 @@ bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tenso
   }
   for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kUnknown;
   if (!SolveSymbols(p, params, inputs, symbols, e)) return false;
+  Complete(p, symbols);
+  if (!DeriveSymbols(p, 0, symbols, e)) return false;
   if (!PickBucket(p, method, symbols, bucket, e)) return false;
   for (size_t i = 0; i < params.size(); ++i) {
     const ValueDef& v = p.values[params[i]];

@@ -39,7 +39,7 @@ struct Flags {
   std::string model;
   std::string output;
   floe::tools::InputFlags inputs;
-  std::vector<std::string> buckets, print_after, goldens;
+  std::vector<std::string> buckets, bounds, print_after, goldens;
   std::string target = "portable";
   std::string precision = "fp32";
   std::string accuracy = "default";
@@ -167,6 +167,14 @@ absl::Status CompileTo(const Flags& flags) {
     if (!flag.ok()) return flag.status();
     options.plan.buckets[flag->first] = flag->second;
   }
+  for (const std::string& text : flags.bounds) {
+    auto flag = floe::cli::ParseBucketFlag(text);
+    if (!flag.ok()) return flag.status();
+    if (flag->second.size() != 1) {
+      return absl::InvalidArgumentError("--bound takes NAME=MAX, not '" + text + "'");
+    }
+    options.bounds[flag->first] = flag->second[0];
+  }
   std::set<std::string> print_after(flags.print_after.begin(), flags.print_after.end());
   for (const std::string& name : print_after) {
     bool known = name == "all";
@@ -284,6 +292,8 @@ int main(int argc, char** argv) {
   app.add_option("MODEL", flags.model, "The model, recognised by content")->required();
   app.add_option("-o,--output", flags.output, "The program to write (.floe)")->required();
   AddShapeFlags(&app, &flags);
+  app.add_option("--bound", flags.bounds,
+                 "The most that a size that depends on data may be: u0=100");
   app.add_option("--bucket", flags.buckets, "Memory plans of a dimension: N=1,4,8");
   app.add_option("--golden", flags.goldens,
                  "Embed expected outputs: an .npz with in/NAME and out/NAME; may be repeated");

@@ -339,23 +339,12 @@ Rule RunMaskedScatter(const RunArgs& a) {
   return Rule::kNone;
 }
 
-// --- nonzero_static ------------------------------------------------------------------------------
+// --- nonzero -------------------------------------------------------------------------------------
 
-// NaN is not zero.
-Status CheckNonzeroStatic(const CheckArgs& a) {
-  AttrReader attrs = a.attrs();
-  const int64_t size = attrs.Int();
-  (void)attrs.Int();
-  if (!attrs.Done() || size < 0) return BadAttr(0, size);
-  FLOE_RETURN_IF_ERROR(OutputIs(a, 0, DType::kI64));
-  const int64_t dims[] = {size, a.in(0).rank};
-  return OutputDims(a, 0, dims);
-}
+namespace {
 
-Rule RunNonzeroStatic(const RunArgs& a) {
-  AttrReader attrs = a.attrs();
-  const int64_t size = attrs.Int();
-  const int64_t fill = attrs.Int();
+// The first `size` indices, then `fill`.
+void WriteNonzero(const RunArgs& a, int64_t size, int64_t fill) {
   const TensorInfo& x = a.in(0);
   auto* out = static_cast<int64_t*>(a.outputs[0]);
   const int64_t count = Count(x);
@@ -372,6 +361,37 @@ Rule RunNonzeroStatic(const RunArgs& a) {
     }
   });
   std::fill(out + found * x.rank, out + size * x.rank, fill);
+}
+
+}  // namespace
+
+Status CheckNonzero(const CheckArgs& a) {
+  FLOE_RETURN_IF_ERROR(NoAttrs(a));
+  FLOE_RETURN_IF_ERROR(OutputIs(a, 0, DType::kI64));
+  const int64_t dims[] = {a.out(0).rank == 2 ? a.out(0).dims[0] : 0, a.in(0).rank};
+  return OutputDims(a, 0, dims);
+}
+
+Rule RunNonzero(const RunArgs& a) {
+  WriteNonzero(a, a.out(0).dims[0], 0);
+  return Rule::kNone;
+}
+
+// NaN is not zero.
+Status CheckNonzeroStatic(const CheckArgs& a) {
+  AttrReader attrs = a.attrs();
+  const int64_t size = attrs.Int();
+  (void)attrs.Int();
+  if (!attrs.Done() || size < 0) return BadAttr(0, size);
+  FLOE_RETURN_IF_ERROR(OutputIs(a, 0, DType::kI64));
+  const int64_t dims[] = {size, a.in(0).rank};
+  return OutputDims(a, 0, dims);
+}
+
+Rule RunNonzeroStatic(const RunArgs& a) {
+  AttrReader attrs = a.attrs();
+  const int64_t size = attrs.Int();
+  WriteNonzero(a, size, attrs.Int());
   return Rule::kNone;
 }
 

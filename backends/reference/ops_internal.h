@@ -181,6 +181,7 @@ FLOE_REFERENCE_OP(ScatterElements)
 FLOE_REFERENCE_OP(ScatterNd)
 FLOE_REFERENCE_OP(MaskedScatter)
 FLOE_REFERENCE_OP(NonzeroStatic)
+FLOE_REFERENCE_OP(Nonzero)
 // ops_linear.cc
 FLOE_REFERENCE_OP(MatMul)
 FLOE_REFERENCE_OP(Gemm)

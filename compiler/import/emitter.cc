@@ -155,12 +155,25 @@ ir::Dim Emitter::Sub(const ir::Dim& a, const ir::Dim& b) {
 
 ir::Dim Emitter::Mul(const ir::Dim& a, const ir::Dim& b) {
   if (const auto r = ir::Dim::Mul(a, b)) return *r;
-  if (a.is_constant() || b.is_constant()) {
-    Invalid("a dimension overflows");
-  } else {
-    Unsupported(absl::StrFormat("multiplies the dynamic dimensions %s and %s; fix one of them",
-                                Text(a), Text(b)));
-  }
+  Invalid("a dimension overflows");
+  return 1;
+}
+
+ir::Dim Emitter::Larger(const ir::Dim& a, const ir::Dim& b) {
+  const ir::Dim difference = Sub(a, b);
+  if (Min(difference) >= 0) return a;
+  if (Max(difference) <= 0) return b;
+  if (const auto r = ir::Dim::Larger(a, b)) return *r;
+  Invalid("a dimension overflows");
+  return 1;
+}
+
+ir::Dim Emitter::Smaller(const ir::Dim& a, const ir::Dim& b) {
+  const ir::Dim difference = Sub(a, b);
+  if (Max(difference) <= 0) return a;
+  if (Min(difference) >= 0) return b;
+  if (const auto r = ir::Dim::Smaller(a, b)) return *r;
+  Invalid("a dimension overflows");
   return 1;
 }
 
@@ -285,6 +298,33 @@ ir::Value* Emitter::IntVector(const std::vector<int64_t>& v) {
   ir::Tensor t(DType::kI64, {static_cast<int64_t>(v.size())});
   for (size_t i = 0; i < v.size(); ++i) t.SetInt(static_cast<int64_t>(i), v[i]);
   return Constant(std::move(t));
+}
+
+ir::Value* Emitter::SizeOf(ir::Value* count, int64_t min, int64_t max) {
+  if (!ok()) return Placeholder();
+  if (count->content || IntsOf(count)) return count;
+  for (ir::Node* user : count->users()) {
+    if (user->op() == OpId::kSize) return user->output();
+  }
+  absl::StatusOr<ir::Value*> size =
+      ir::AddSize(graph_, count, NextName(OpId::kSize), min, max, provenance_);
+  if (size.ok()) return *size;
+  Fail(size.status());
+  return Placeholder();
+}
+
+ir::Value* Emitter::Nonzero(ir::Value* x, int64_t least) {
+  if (!ok()) return Placeholder();
+  ir::Value* mask = x->dtype() == DType::kBool ? x : Binary(OpId::kNotEqual, x, ScalarLike(x, 0));
+  ir::Value* count = Cast(mask, DType::kI64);
+  if (x->rank() > 0) {
+    std::vector<int64_t> axes(x->rank());
+    for (size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<int64_t>(i);
+    count = Reduce(ReduceKind::kSum, count, std::move(axes), /*keepdims=*/false);
+  }
+  const int64_t most = ok() ? Max(Product(x->shape(), 0, x->rank())) : 0;
+  ir::Value* size = SizeOf(count, least, std::min(most, kNoBound));
+  return Emit(OpId::kNonzero, {mask, size});
 }
 
 ir::Value* Emitter::DimValue(const ir::Dim& d) {

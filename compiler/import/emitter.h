@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/graph.h"
 
 namespace floe::import {
@@ -66,12 +67,15 @@ class Emitter {
   int64_t Max(const ir::Dim& d) const;
   std::string Text(const ir::Dim& d) const;
   std::string Text(const ir::Shape& s) const;
-  // Product; kUnimplemented if it is not affine (two dynamic dimensions multiplied).
+  // The product of some of the dimensions.
   ir::Dim Product(const ir::Shape& shape, size_t begin, size_t end);
-  // Arithmetic on dims that fails the node where the result is not affine.
+  // Arithmetic on dims that fails the node where the result overflows.
   ir::Dim Add(const ir::Dim& a, const ir::Dim& b);
   ir::Dim Sub(const ir::Dim& a, const ir::Dim& b);
   ir::Dim Mul(const ir::Dim& a, const ir::Dim& b);
+  // One of the two where the symbols' bounds say which it is.
+  ir::Dim Larger(const ir::Dim& a, const ir::Dim& b);
+  ir::Dim Smaller(const ir::Dim& a, const ir::Dim& b);
 
   // --- emission ---
   // Appends a node with one output and infers its type. `type` is set before for the ops whose
@@ -88,6 +92,13 @@ class Emitter {
   ir::Value* Binary(OpId op, ir::Value* a, ir::Value* b) { return Emit(op, {a, b}); }
   ir::Value* Unary(OpId op, ir::Value* x) { return Emit(op, {x}); }
   ir::Value* Reduce(ReduceKind kind, ir::Value* x, std::vector<int64_t> axes, bool keepdims);
+  // A size that only the run knows, from min to max: `count`, an i64 scalar, as a value whose
+  // content is a symbol. Its name is the result's; kNoBound leaves the maximum to the user.
+  ir::Value* SizeOf(ir::Value* count, int64_t min, int64_t max);
+  static constexpr int64_t kNoBound = ir::kUnboundedSize;
+  // Indices of the elements of x that are not zero, [count, rank] i64.
+  // There are at least `least`.
+  ir::Value* Nonzero(ir::Value* x, int64_t least = 0);
   // One step of 1 along `axis`: [start, start + length).
   ir::Value* SliceAxis(ir::Value* x, int64_t axis, int64_t start, ir::Dim length);
 

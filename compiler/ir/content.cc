@@ -108,13 +108,15 @@ MaybeDim Smaller(const Folding& f, const Dim& a, const Dim& b) {
   if (!difference) return std::nullopt;
   if (f.Max(*difference) <= 0) return a;
   if (f.Min(*difference) >= 0) return b;
-  return std::nullopt;
+  return Dim::Smaller(a, b);
 }
 
 MaybeDim Larger(const Folding& f, const Dim& a, const Dim& b) {
-  const MaybeDim smaller = Smaller(f, a, b);
-  if (!smaller) return std::nullopt;
-  return *smaller == a ? b : a;
+  const MaybeDim difference = Dim::Sub(a, b);
+  if (!difference) return std::nullopt;
+  if (f.Max(*difference) <= 0) return b;
+  if (f.Min(*difference) >= 0) return a;
+  return Dim::Larger(a, b);
 }
 
 // 1, 0, or unknown.

@@ -61,7 +61,7 @@ absl::StatusOr<Value*> AddBinary(Graph& graph, OpId op, Value* a, Value* b, std:
 }  // namespace
 
 bool HasEffects(const Node& node) {
-  if (node.op() == OpId::kCheck) return true;
+  if (node.op() == OpId::kCheck || node.op() == OpId::kSize) return true;
   return std::any_of(node.bodies.begin(), node.bodies.end(), [](const auto& body) {
     return std::any_of(body->nodes().begin(), body->nodes().end(),
                        [](const auto& inner) { return HasEffects(*inner); });
@@ -170,6 +170,57 @@ absl::StatusOr<Value*> AddDim(Graph& graph, const Dim& dim, std::string name, Pr
   return AddBinary(graph, OpId::kSub, node->output(), shift, std::move(name), provenance, before);
 }
 
+absl::StatusOr<Value*> AddSize(Graph& graph, Value* count, std::string symbol_name, int64_t min,
+                               int64_t max, Provenance provenance, Node* before) {
+  if (graph.is_body) {
+    return absl::UnimplementedError("a size that depends on data, inside of a branch or a loop");
+  }
+  const auto taken = [&graph](const std::string& name) {
+    return std::any_of(graph.symbols.begin(), graph.symbols.end(),
+                       [&name](const Symbol& s) { return s.name == name; });
+  };
+  const std::string wanted = symbol_name;
+  for (int n = 2; taken(symbol_name); ++n) symbol_name = wanted + "_" + std::to_string(n);
+  const SymbolId symbol = graph.GetSymbol(symbol_name, min, max);
+  graph.symbols[symbol].data = true;
+  Node* node = graph.AddNode(OpId::kSize, {count}, {symbol_name}, std::move(provenance), before);
+  node->output()->set_type(DType::kI64, {});
+  node->output()->content = {Dim::OfSymbol(symbol)};
+  FLOE_TRY(InferNode(graph, *node));
+  return node->output();
+}
+
+absl::Status BoundSizes(Graph& graph, const std::map<std::string, int64_t>& bounds) {
+  std::string known, open;
+  const auto list = [](const std::string& name, std::string* to) {
+    *to += (to->empty() ? "'" : ", '") + name + "'";
+  };
+  std::map<std::string, int64_t> left = bounds;
+  for (Symbol& s : graph.symbols) {
+    if (!s.data) continue;
+    list(s.name, &known);
+    if (const auto it = left.find(s.name); it != left.end()) {
+      if (it->second < s.min) {
+        return absl::InvalidArgumentError(absl::StrFormat(
+            "the bound of '%s' is %d, below its minimum of %d", s.name, it->second, s.min));
+      }
+      s.max = std::min(s.max, it->second);
+      left.erase(it);
+    }
+    if (s.max >= kUnboundedSize) list(s.name, &open);
+  }
+  SyncSymbols(graph);
+  if (!left.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("a bound is given for '%s', but no size of that name depends on data; %s",
+                        left.begin()->first, known.empty() ? "none does" : "there are " + known));
+  }
+  if (open.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "these sizes depend on data and have no upper bound: %s; give each one with --bound NAME=MAX",
+      open));
+}
+
 absl::StatusOr<Node*> AddCheck(Graph& graph, Value* condition, std::string message,
                                Provenance provenance, Node* before) {
   Node* node = graph.AddNode(OpId::kCheck, {condition}, {}, std::move(provenance), before);
@@ -190,8 +241,9 @@ absl::Status AddDimCheck(Graph& graph, const Dim& a, OpId compare, const Dim& b,
 absl::Status AddMultipleCheck(Graph& graph, const Dim& a, int64_t divisor, std::string message,
                               Provenance provenance, Node* before) {
   assert(divisor > 0);
-  const auto divides = [&](const auto& term) {
-    return term.second % divisor == 0 || graph.symbols[term.first].multiple % divisor == 0;
+  const auto divides = [&](const DimTerm& term) {
+    return term.coefficient % divisor == 0 ||
+           (term.symbol() != nullptr && graph.symbols[*term.symbol()].multiple % divisor == 0);
   };
   if (a.constant() % divisor == 0 && std::all_of(a.terms().begin(), a.terms().end(), divides)) {
     return absl::OkStatus();

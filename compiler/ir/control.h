@@ -21,6 +21,9 @@
 //   FLOE_TRY_ASSIGN(Node * node, AddIf(graph, condition, std::move(then), std::move(otherwise),
 //                                      {"y"}, provenance));
 //
+//   size   input: an i64 scalar. Sets the data symbol (dim.h) that is the result's content for the
+//          rest of the run; a value outside of the symbol's bounds fails it. Not in bodies.
+//
 // Run-time checks and symbols: AddDim gives a dimension as a scalar to compute and compare with.
 #ifndef FLOE_COMPILER_IR_CONTROL_H_
 #define FLOE_COMPILER_IR_CONTROL_H_
@@ -43,6 +46,8 @@ namespace floe::ir {
 inline constexpr uint32_t kMaxBodyDepth = kMaxBlockDepth - 1;
 // The bound of a loop whose number of iterations is not known when it is compiled.
 inline constexpr int64_t kDefaultMaxTrips = int64_t{1} << 16;
+// The maximum of a data symbol for which nothing gives one: the user must (BoundSizes).
+inline constexpr int64_t kUnboundedSize = kMaxSymbolValue;
 
 // Whether the node has bodies.
 inline bool HasBodies(const Node& node) {
@@ -104,6 +109,15 @@ Value* AddInt(Graph& graph, std::string name, int64_t v);
 // An expression of symbols as an i64 scalar.
 absl::StatusOr<Value*> AddDim(Graph& graph, const Dim& dim, std::string name, Provenance provenance,
                               Node* before = nullptr);
+
+// A size that only the run knows: makes a data symbol and gives the Size node's result, an i64
+// scalar whose content is the symbol. What needs the size comes behind it.
+absl::StatusOr<Value*> AddSize(Graph& graph, Value* count, std::string symbol_name, int64_t min,
+                               int64_t max, Provenance provenance, Node* before = nullptr);
+
+// Lowers the maximums of data symbols to what `bounds` says, by name. kInvalidArgument: names of no
+// data symbol, or symbols that are left without a bound, all of them.
+absl::Status BoundSizes(Graph& graph, const std::map<std::string, int64_t>& bounds);
 
 // A check. `condition`: bool, any shape.
 absl::StatusOr<Node*> AddCheck(Graph& graph, Value* condition, std::string message,

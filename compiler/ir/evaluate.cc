@@ -103,29 +103,27 @@ class SymbolSolver {
 
   bool SolveDim(const Dim& d, int64_t size) {
     int64_t rest = size - d.constant();
-    const std::pair<SymbolId, int64_t>* unknown = nullptr;
-    for (const auto& term : d.terms()) {
-      if (known_[term.first]) {
-        rest -= term.second * values_[term.first];
+    const DimTerm* unknown = nullptr;
+    for (const DimTerm& term : d.terms()) {
+      if (term.symbol() == nullptr) return false;
+      if (known_[*term.symbol()]) {
+        rest -= term.coefficient * values_[*term.symbol()];
       } else if (unknown != nullptr) {
         return false;
       } else {
         unknown = &term;
       }
     }
-    if (unknown == nullptr || rest % unknown->second != 0) return false;
-    values_[unknown->first] = rest / unknown->second;
-    known_[unknown->first] = true;
+    if (unknown == nullptr || rest % unknown->coefficient != 0) return false;
+    values_[*unknown->symbol()] = rest / unknown->coefficient;
+    known_[*unknown->symbol()] = true;
     return true;
   }
 
   bool IsUsed(SymbolId symbol) const { return IsUsedIn(graph_, symbol); }
 
   static bool IsUsedIn(const Graph& graph, SymbolId symbol) {
-    const auto names_it = [symbol](const Dim& d) {
-      return std::any_of(d.terms().begin(), d.terms().end(),
-                         [symbol](const auto& term) { return term.first == symbol; });
-    };
+    const auto names_it = [symbol](const Dim& d) { return d.Uses(symbol); };
     for (const auto& value : graph.values()) {
       const Shape& s = value->shape();
       if (std::any_of(s.begin(), s.end(), names_it)) return true;
@@ -141,6 +139,7 @@ class SymbolSolver {
   absl::Status CheckSymbol(size_t i) const {
     const Symbol& s = graph_.symbols[i];
     if (!known_[i]) {
+      if (s.data) return absl::OkStatus();
       if (!IsUsed(static_cast<SymbolId>(i))) return absl::OkStatus();
       return absl::InvalidArgumentError(
           absl::StrFormat("the inputs' shapes do not say what symbol '%s' is", s.name));
@@ -174,8 +173,22 @@ absl::Status CheckInputs(const Graph& graph, std::span<const Tensor> inputs) {
   return absl::OkStatus();
 }
 
+// What a Size node says about its symbol.
+absl::Status SetSize(const Graph& graph, const Node& node, const Tensor& count,
+                     std::vector<int64_t>* symbol_values) {
+  const SymbolId symbol = *(*node.output()->content)[0].terms()[0].symbol();
+  const Symbol& s = graph.symbols[symbol];
+  const int64_t v = count.IntAt(0);
+  if (v < s.min || v > s.max) {
+    return absl::OutOfRangeError(absl::StrFormat("%s: the size '%s' is %d, outside of %d..%d",
+                                                 Describe(graph, node), s.name, v, s.min, s.max));
+  }
+  (*symbol_values)[symbol] = v;
+  return absl::OkStatus();
+}
+
 // Runs the nodes on `tensors`, which holds the inputs and is left with what outlives them.
-absl::Status RunNodes(const Graph& graph, const std::vector<int64_t>& symbol_values,
+absl::Status RunNodes(const Graph& graph, std::vector<int64_t> symbol_values,
                       std::map<const Value*, Tensor>* tensors) {
   std::map<const Value*, size_t> uses_left;
   for (const Value* output : graph.outputs()) ++uses_left[output];
@@ -191,6 +204,7 @@ absl::Status RunNodes(const Graph& graph, const std::vector<int64_t>& symbol_val
     for (const Value* input : node->inputs()) {
       operands.push_back(input == nullptr ? Tensor() : tensors->at(input));
     }
+    if (node->op() == OpId::kSize) FLOE_TRY(SetSize(graph, *node, operands[0], &symbol_values));
     FLOE_TRY_ASSIGN(std::vector<Tensor> results,
                     EvaluateNode(graph, *node, operands, symbol_values));
     for (size_t i = 0; i < results.size(); ++i) {
@@ -251,6 +265,7 @@ absl::StatusOr<std::vector<Tensor>> RunControl(const Graph& graph, const Node& n
                                                std::span<const Tensor> inputs,
                                                const std::vector<int64_t>& symbol_values) {
   if (node.op() == OpId::kCheck) return RunCheck(graph, node, inputs[0]);
+  if (node.op() == OpId::kSize) return {{inputs[0]}};
   if (node.op() == OpId::kLoop) return RunLoop(graph, node, inputs, symbol_values);
   const bool condition = inputs[0].IntAt(0) != 0;
   return RunBody(*node.bodies[condition ? 0 : 1], inputs.subspan(1), symbol_values);

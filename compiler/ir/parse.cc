@@ -68,7 +68,10 @@ class Parser {
       s.min = in_.Int();
       in_.Expect("..");
       s.max = in_.Int();
-      if (in_.Accept(":")) s.multiple = in_.Int();
+      if (in_.Accept(":")) {
+        s.data = in_.Accept("data");
+        if (!s.data) s.multiple = in_.Int();
+      }
       graph_->symbols.push_back(std::move(s));
     } while (in_.Accept(","));
     in_.Expect(")");
@@ -76,25 +79,40 @@ class Parser {
 
   std::string SymbolName() { return in_.Peek("\"") ? in_.QuotedString() : in_.Identifier(); }
 
+  static constexpr int kMaxDimDepth = 32;
+
+  // A number, a symbol, floor((a)/n), max(a,b) or min(a,b).
+  Dim ParseFactor() {
+    if (in_.PeekNumber()) return in_.Int();
+    const std::string name = SymbolName();
+    for (SymbolId id = 0; id < graph_->symbols.size(); ++id) {
+      if (graph_->symbols[id].name == name) return Dim::OfSymbol(id);
+    }
+    const bool floor = name == "floor";
+    if ((!floor && name != "max" && name != "min") || ++dim_depth_ > kMaxDimDepth) {
+      in_.Fail(absl::StrFormat("'%s' is no symbol", name));
+      return 0;
+    }
+    in_.Expect("(");
+    if (floor) in_.Expect("(");
+    const Dim a = ParseDim();
+    in_.Expect(floor ? ")" : ",");
+    if (floor) in_.Expect("/");
+    const Dim b = floor ? Dim(in_.Int()) : ParseDim();
+    in_.Expect(")");
+    --dim_depth_;
+    if (!in_.ok()) return 0;
+    return Checked(floor           ? Dim::DivFloor(a, b.constant())
+                   : name == "max" ? Dim::Larger(a, b)
+                                   : Dim::Smaller(a, b));
+  }
+
   Dim ParseTerm(bool negative) {
-    Dim factor(negative ? -1 : 1);
-    bool symbolic = false;
-    Dim symbol(1);
+    Dim product(negative ? -1 : 1);
     do {
-      if (in_.PeekNumber()) {
-        factor = Checked(Dim::Mul(factor, in_.Int()));
-        continue;
-      }
-      const std::string name = SymbolName();
-      SymbolId id = 0;
-      while (id < graph_->symbols.size() && graph_->symbols[id].name != name) ++id;
-      if (id == graph_->symbols.size() || symbolic) {
-        in_.Fail(absl::StrFormat("'%s' is no symbol, or the product is not affine", name));
-      }
-      symbolic = true;
-      symbol = Dim::OfSymbol(id);
+      product = Checked(Dim::Mul(product, ParseFactor()));
     } while (in_.ok() && in_.Accept("*"));
-    return Checked(Dim::Mul(symbol, factor));
+    return product;
   }
 
   Dim Checked(std::optional<Dim> d) {
@@ -423,6 +441,7 @@ class Parser {
   }
 
   Scanner in_;
+  int dim_depth_ = 0;       // Of functions within a dimension.
   Graph* graph_ = nullptr;  // The graph or body that is being read.
   uint32_t depth_ = 0;      // Of bodies.
 };

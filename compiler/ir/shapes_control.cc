@@ -131,6 +131,21 @@ absl::Status Loop(const Inference& n) {
   return absl::OkStatus();
 }
 
+absl::Status Size(const Inference& n) {
+  if (n.dtype(0) != DType::kI64 || n.rank(0) != 0) return n.Fail("the count is no i64 scalar");
+  const Value& output = *n.node.output();
+  const SymbolId* symbol = nullptr;
+  if (output.content && output.content->size() == 1 && (*output.content)[0].terms().size() == 1) {
+    symbol = (*output.content)[0].terms()[0].symbol();
+  }
+  if (symbol == nullptr || *symbol >= n.graph.symbols.size() || !n.graph.symbols[*symbol].data ||
+      (*output.content)[0] != Dim::OfSymbol(*symbol)) {
+    return n.Fail("the result's content is no data symbol");
+  }
+  if (n.graph.is_body) return n.Fail("a size inside of a body");
+  return n.Set(0, DType::kI64, {});
+}
+
 absl::Status Check(const Inference& n) {
   if (n.dtype(0) == DType::kBool) return absl::OkStatus();
   return n.Fail("the condition is not bool");
@@ -140,6 +155,7 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kIf, If},
     {OpId::kLoop, Loop},
     {OpId::kCheck, Check},
+    {OpId::kSize, Size},
 };
 
 }  // namespace

@@ -123,19 +123,20 @@ absl::StatusOr<Dim> WindowCount(const Inference& n, const Dim& size, const Windo
     // A last window that would start behind the image and its left padding is dropped.
     const std::optional<Dim> start = Dim::Mul(*quotient, w.stride);
     const std::optional<Dim> over = start ? Dim::Sub(*start, size) : std::nullopt;
-    if (!over ||
-        (over->Min(n.graph.symbols) >= w.begin) != (over->Max(n.graph.symbols) >= w.begin)) {
+    if (!over) {
       count = std::nullopt;
+    } else if ((over->Min(n.graph.symbols) >= w.begin) !=
+               (over->Max(n.graph.symbols) >= w.begin)) {
+      const std::optional<Dim> end = Dim::Add(size, w.begin + w.stride - 1);
+      const std::optional<Dim> starts = end ? Dim::DivFloor(*end, w.stride) : std::nullopt;
+      count = starts ? Dim::Smaller(*count, *starts) : std::nullopt;
     } else if (over->Min(n.graph.symbols) >= w.begin) {
       count = quotient;
     }
   }
   if (!count) {
-    const absl::Status status = n.Fail(absl::StrFormat(
-        "the result's size is not affine in the symbols for size %s and stride %d; make this "
-        "dimension a number",
-        size.ToString(n.graph.symbols), w.stride));
-    return absl::UnimplementedError(status.message());
+    return n.Fail(absl::StrFormat("the result's size overflows for size %s and stride %d",
+                                  size.ToString(n.graph.symbols), w.stride));
   }
   if (room->Max(n.graph.symbols) < 0) {
     return n.Fail(absl::StrFormat("the window (%d) is larger than the padded image (%s)", extent,
@@ -242,7 +243,7 @@ absl::StatusOr<Columns> ColumnsOf(const Inference& n, const Shape& spatial) {
     FLOE_TRY_ASSIGN(const Dim count, WindowCount(n, spatial[i], window, false));
     const std::optional<Dim> t = Dim::Mul(taps, window.kernel);
     const std::optional<Dim> p = Dim::Mul(positions, count);
-    if (!t || !p) return n.Fail("the number of windows is no affine size or too large");
+    if (!t || !p) return n.Fail("the number of windows is too large");
     taps = *t;
     positions = *p;
   }

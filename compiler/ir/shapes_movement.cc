@@ -207,6 +207,13 @@ absl::Status NonzeroStatic(const Inference& n) {
   return n.Set(0, DType::kI64, {size, static_cast<int64_t>(n.rank(0))});
 }
 
+absl::Status Nonzero(const Inference& n) {
+  const Value& count = *n.node.input(1);
+  if (!count.content || count.content->size() != 1)
+    return n.Fail("the count is not known as a size");
+  return n.Set(0, DType::kI64, {(*count.content)[0], static_cast<int64_t>(n.rank(0))});
+}
+
 absl::Status Tile(const Inference& n) {
   FLOE_TRY(n.NeedCount("repeats", n.rank(0)));
   Shape shape = n.shape(0);
@@ -311,6 +318,7 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kScatterNd, ScatterNd},
     {OpId::kMaskedScatter, MaskedScatter},
     {OpId::kNonzeroStatic, NonzeroStatic},
+    {OpId::kNonzero, Nonzero},
     {OpId::kTile, Tile},
     {OpId::kShapeOf, ShapeOf},
     {OpId::kDimsOf, DimsOf},

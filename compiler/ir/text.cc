@@ -109,6 +109,7 @@ class Printer {
       const Symbol& s = symbols_[i];
       text_ += absl::StrFormat("%s%s: %d..%d", i > 0 ? ", " : "", s.name, s.min, s.max);
       if (s.multiple != 1) text_ += absl::StrFormat(":%d", s.multiple);
+      if (s.data) text_ += ":data";
     }
     text_ += ")";
   }

@@ -34,8 +34,10 @@ absl::Status CheckSymbols(const Graph& graph) {
 
 bool SymbolsInRange(const Graph& graph, const std::vector<Dim>& dims) {
   for (const Dim& d : dims) {
-    for (const auto& term : d.terms()) {
-      if (term.first >= graph.symbols.size()) return false;
+    std::vector<SymbolId> used;
+    d.AppendSymbols(&used);
+    for (const SymbolId s : used) {
+      if (s >= graph.symbols.size()) return false;
     }
   }
   return true;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_format.h"
 #include "backends/registry.h"
+#include "compiler/ir/control.h"
 #include "compiler/lower/lowered.h"
 #include "compiler/lower/select.h"
 #include "format/allocator.h"
@@ -73,6 +74,7 @@ void FillReport(const LoweredProgram& program, CompileReport* report) {
 
 absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& options,
                      WriteSink sink, void* self, CompileReport* report) {
+  if (absl::Status s = ir::BoundSizes(*graph, options.bounds); !s.ok()) return s;
   if (absl::Status s =
           passes::RunPasses(*graph, passes::StandardPipeline(), options.passes, report->passes);
       !s.ok()) {

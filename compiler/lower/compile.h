@@ -34,6 +34,8 @@ struct CompileOptions {
   Accuracy accuracy = Accuracy::kDefault;
   TuneOptions tune;
   std::vector<Golden> goldens;
+  // Upper bounds of sizes that depend on data, by name (ir::BoundSizes).
+  std::map<std::string, int64_t> bounds;
 };
 
 // What the compiler decided, as lines for --explain, and sizes.

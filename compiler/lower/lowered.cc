@@ -6,8 +6,10 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_format.h"
 #include "compiler/lower/pack.h"
 #include "format/checked.h"
+#include "format/limits.h"
 
 namespace floe::lower {
 
@@ -27,7 +29,9 @@ LoweredProgram::LoweredProgram(const ir::Graph& graph) : symbols_(graph.symbols)
   String("");
   BeginBlock({});
   for (const ir::Symbol& s : symbols_) {
-    symbol_defs_.push_back({String(s.name), 0, s.min, s.max, s.multiple});
+    const SymbolKind kind = s.data ? SymbolKind::kData : SymbolKind::kInput;
+    symbol_defs_.push_back(
+        {String(s.name), static_cast<uint32_t>(kind), s.min, s.max, s.multiple, 0, 0});
   }
 }
 
@@ -41,16 +45,128 @@ uint32_t LoweredProgram::String(std::string_view text) {
   return id;
 }
 
+namespace {
+
+ir::Dim DimOf(const std::vector<ir::DimAtom>& factors, size_t begin, size_t end) {
+  std::optional<ir::Dim> product(1);
+  for (size_t i = begin; i < end && product; ++i) {
+    const ir::DimFunction* f = factors[i].function.get();
+    const std::optional<ir::Dim> factor =
+        f == nullptr                                  ? ir::Dim::OfSymbol(factors[i].symbol)
+        : f->kind == ir::DimFunction::Kind::kFloorDiv ? ir::Dim::DivFloor(f->a, f->b.constant())
+        : f->kind == ir::DimFunction::Kind::kMax      ? ir::Dim::Larger(f->a, f->b)
+                                                      : ir::Dim::Smaller(f->a, f->b);
+    product = factor ? ir::Dim::Mul(*product, *factor) : std::nullopt;
+  }
+  return product.value_or(ir::Dim(0));
+}
+
+std::vector<int64_t> CornerOf(const std::vector<ir::Symbol>& symbols, bool upper) {
+  std::vector<int64_t> corner;
+  for (const ir::Symbol& s : symbols) {
+    corner.push_back(upper ? s.max : RoundUp(s.min, s.multiple));
+  }
+  return corner;
+}
+
+}  // namespace
+
+// The format adds up multiples of symbols, each in its own range. Where terms go together (in
+// T - floor(T / 2) both grow), that would be too wide: the whole becomes one symbol.
+bool LoweredProgram::NeedsSymbol(const ir::Dim& dim) const {
+  if (dim.is_affine() || dim.terms().size() < 2) return false;
+  return std::any_of(dim.terms().begin(), dim.terms().end(),
+                     [](const ir::DimTerm& t) { return t.coefficient < 0; });
+}
+
 uint32_t LoweredProgram::Dim(const ir::Dim& dim) {
-  const auto key = std::make_pair(dim.constant(), dim.terms());
-  const auto found = dim_index_.find(key);
+  const auto found = dim_index_.find(dim);
   if (found != dim_index_.end()) return found->second;
-  const auto id = static_cast<uint32_t>(dims_.size());
-  dims_.push_back({dim.constant(), static_cast<uint32_t>(terms_.size()),
-                   static_cast<uint32_t>(dim.terms().size())});
-  for (const auto& [symbol, coefficient] : dim.terms()) terms_.push_back({symbol, 0, coefficient});
-  dim_index_.emplace(key, id);
+  uint32_t id;
+  if (NeedsSymbol(dim)) {
+    const uint32_t symbol = DerivedSymbol(dim, SymbolKind::kProduct, dim, ir::Dim(1));
+    id = static_cast<uint32_t>(dims_.size());
+    dims_.push_back({0, static_cast<uint32_t>(terms_.size()), 1});
+    terms_.push_back({symbol, 0, 1});
+  } else {
+    id = WriteDim(dim);
+  }
+  dim_index_.emplace(dim, id);
   return id;
+}
+
+uint32_t LoweredProgram::WriteDim(const ir::Dim& dim) {
+  std::vector<DimTerm> terms;
+  for (const ir::DimTerm& t : dim.terms()) {
+    terms.push_back({SymbolOf(t.factors), 0, t.coefficient});
+  }
+  std::sort(terms.begin(), terms.end(),
+            [](const DimTerm& a, const DimTerm& b) { return a.symbol < b.symbol; });
+  const auto id = static_cast<uint32_t>(dims_.size());
+  dims_.push_back(
+      {dim.constant(), static_cast<uint32_t>(terms_.size()), static_cast<uint32_t>(terms.size())});
+  terms_.insert(terms_.end(), terms.begin(), terms.end());
+  return id;
+}
+
+uint32_t LoweredProgram::SymbolOf(const std::vector<ir::DimAtom>& factors) {
+  if (factors.size() > 1) {
+    const size_t last = factors.size() - 1;
+    return DerivedSymbol(DimOf(factors, 0, last + 1), SymbolKind::kProduct, DimOf(factors, 0, last),
+                         DimOf(factors, last, last + 1));
+  }
+  const ir::DimFunction* f = factors[0].function.get();
+  if (f == nullptr) return factors[0].symbol;
+  const SymbolKind kind = f->kind == ir::DimFunction::Kind::kFloorDiv ? SymbolKind::kFloorDiv
+                          : f->kind == ir::DimFunction::Kind::kMax    ? SymbolKind::kMax
+                                                                      : SymbolKind::kMin;
+  return DerivedSymbol(DimOf(factors, 0, 1), kind, f->a, f->b);
+}
+
+// Buckets are planned at their upper corners, so a size must be greatest there.
+void LoweredProgram::CheckSize(const ir::Dim& dim) {
+  if (!status_.ok() || dim.is_affine()) return;
+  if (dim.Min(symbols_) == dim.Eval(CornerOf(symbols_, false)) &&
+      dim.Max(symbols_) == dim.Eval(CornerOf(symbols_, true))) {
+    return;
+  }
+  status_ = absl::UnimplementedError(
+      absl::StrFormat("the size %s does not grow with its symbols; fix one of them with --dim",
+                      dim.ToString(symbols_)));
+}
+
+uint32_t LoweredProgram::DerivedSymbol(const ir::Dim& dim, SymbolKind kind, const ir::Dim& a,
+                                       const ir::Dim& b) {
+  if (const auto found = derived_index_.find(dim); found != derived_index_.end()) {
+    return found->second;
+  }
+  const std::string name = dim.ToString(symbols_);
+  SymbolDef def;
+  def.name = String(name);
+  def.kind = static_cast<uint32_t>(kind);
+  def.a = WriteDim(a);
+  def.b = WriteDim(b);
+  def.min = std::max<int64_t>(dim.Min(symbols_), 0);
+  def.max = dim.Max(symbols_);
+  if (status_.ok() && (symbol_defs_.size() >= kMaxSymbols || def.max > kMaxSymbolValue)) {
+    status_ = absl::ResourceExhaustedError(absl::StrFormat(
+        "the size %s is one of more than %d, or above %d at the bounds of its symbols; fix one of "
+        "them, or lower its bounds, with --dim",
+        name, kMaxSymbols, kMaxSymbolValue));
+  }
+  const auto id = static_cast<uint32_t>(symbol_defs_.size());
+  symbol_defs_.push_back(def);
+  derived_.push_back(dim);
+  derived_index_.emplace(dim, id);
+  return id;
+}
+
+std::vector<int64_t> LoweredProgram::AllSymbols(const std::vector<int64_t>& corner) const {
+  std::vector<int64_t> all = corner;
+  std::vector<ir::Symbol> box = symbols_;
+  for (size_t i = 0; i < box.size(); ++i) box[i].max = corner[i];
+  for (const ir::Dim& dim : derived_) all.push_back(dim.Max(box));
+  return all;
 }
 
 ValueId LoweredProgram::AddValue(std::string_view name, DType dtype, const ir::Shape& shape,
@@ -65,7 +181,10 @@ ValueId LoweredProgram::AddValue(std::string_view name, DType dtype, const ir::S
   v.halo_bottom = halo.bottom;
   v.halo_gap = halo.gap;
   v.halo_fill = halo.fill;
-  for (const ir::Dim& d : shape) value_dims_.push_back(Dim(d));
+  for (const ir::Dim& d : shape) {
+    CheckSize(d);
+    value_dims_.push_back(Dim(d));
+  }
   values_.push_back(v);
   shapes_.push_back(shape);
   return static_cast<ValueId>(values_.size() - 1);

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "compiler/ir/graph.h"
 #include "format/program.h"
 
@@ -125,6 +126,10 @@ class LoweredProgram {
   const std::vector<Instruction>& instructions() const { return instructions_; }
   std::span<const uint32_t> operands() const { return operands_; }
   const std::vector<ir::Symbol>& symbols() const { return symbols_; }
+  // The greatest values of all of the file's symbols, derived ones included, below a corner.
+  std::vector<int64_t> AllSymbols(const std::vector<int64_t>& corner) const;
+  // Whether every dimension could be written down.
+  const absl::Status& status() const { return status_; }
   size_t value_count() const { return values_.size(); }
   MethodDef& method() { return methods_[0]; }
 
@@ -142,6 +147,11 @@ class LoweredProgram {
   using ConstantKey =
       std::tuple<const void*, std::vector<int64_t>, uint32_t, DType, LayoutId, int, bool>;
 
+  uint32_t WriteDim(const ir::Dim& dim);
+  void CheckSize(const ir::Dim& dim);
+  uint32_t DerivedSymbol(const ir::Dim& dim, SymbolKind kind, const ir::Dim& a, const ir::Dim& b);
+  uint32_t SymbolOf(const std::vector<ir::DimAtom>& factors);
+  bool NeedsSymbol(const ir::Dim& dim) const;
   std::string DebugMap() const;
   void NumberBlocks();
   uint32_t SectionOf(const PendingConstant& c) const;
@@ -151,7 +161,14 @@ class LoweredProgram {
   std::vector<SymbolDef> symbol_defs_;
   std::vector<DimTerm> terms_;
   std::vector<DimExpr> dims_;
-  std::map<std::pair<int64_t, std::vector<std::pair<uint32_t, int64_t>>>, uint32_t> dim_index_;
+  struct DimLess {
+    bool operator()(const ir::Dim& a, const ir::Dim& b) const { return ir::Dim::Compare(a, b) < 0; }
+  };
+  std::map<ir::Dim, uint32_t, DimLess> dim_index_;
+  // Derived symbols: what each stands for. They follow symbols_ in the file.
+  std::vector<ir::Dim> derived_;
+  std::map<ir::Dim, uint32_t, DimLess> derived_index_;
+  absl::Status status_;
   std::vector<uint32_t> value_dims_;
   std::vector<ValueDef> values_;
   std::vector<ir::Shape> shapes_;

@@ -7,6 +7,7 @@
 #include "backends/registry.h"
 #include "format/checked.h"
 #include "format/footprint.h"
+#include "format/limits.h"
 #include "format/liveness.h"
 
 namespace floe::lower {
@@ -37,8 +38,8 @@ std::vector<std::vector<int64_t>> Corners(const std::vector<ir::Symbol>& symbols
   for (const ir::Symbol& s : symbols) {
     const auto given = options.buckets.find(s.name);
     fixed.push_back(given != options.buckets.end());
-    bounds.push_back(PowersOfTwo(s));
-    if (!fixed.back()) continue;
+    bounds.push_back(s.data ? std::vector<int64_t>{s.max} : PowersOfTwo(s));
+    if (!fixed.back() || s.data) continue;
     bounds.back().clear();
     for (const int64_t b : given->second) {
       if (b >= s.min && b < s.max) bounds.back().push_back(b);
@@ -122,7 +123,8 @@ class Planner {
     bucket.arena_bytes = static_cast<uint64_t>(*arena_bytes);
     bucket.scratch_bytes = static_cast<uint64_t>(scratch_bytes);
     bucket.first_offset = program_.arena_offsets.size();
-    program_.bucket_max.insert(program_.bucket_max.end(), corner.begin(), corner.end());
+    const std::vector<int64_t> all = program_.AllSymbols(corner);
+    program_.bucket_max.insert(program_.bucket_max.end(), all.begin(), all.end());
     for (const Slot& slot : slots_) {
       program_.arena_offsets.push_back(static_cast<uint64_t>(slot.offset));
     }
@@ -148,7 +150,7 @@ class Planner {
     const ProgramView view = program_.View();
     for (uint32_t n = 0; n < view.instructions.size(); ++n) {
       const Instruction& i = view.instructions[n];
-      if (i.block_count != 0) continue;  // Control flow only copies.
+      if (IsControlKernel(i.kernel)) continue;  // These only copy.
       std::vector<TensorInfo> infos;
       for (uint32_t k = 0; k < uint32_t{i.input_count} + i.output_count; ++k) {
         const uint32_t v = view.operands[i.first_operand + k];
@@ -196,7 +198,10 @@ class Planner {
       };
       const auto inputs = view.Inputs(i);
       const bool alone = std::count_if(inputs.begin(), inputs.end(), same) == 1;
-      if (source.range.last != n || source.bytes != result.bytes || !alone) continue;
+      if (source.range.last != n || source.bytes != result.bytes || !alone ||
+          !ir::SameCount(program_.shape(source.value), program_.shape(result.value))) {
+        continue;
+      }
       result.shares = from;
       return;
     }
@@ -266,6 +271,7 @@ class Planner {
 }  // namespace
 
 absl::Status PlanMemory(const PlanOptions& options, LoweredProgram* program) {
+  if (!program->status().ok()) return program->status();
   Planner planner(program);
   if (absl::Status s = planner.Init(); !s.ok()) return s;
   for (const std::vector<int64_t>& corner : Corners(program->symbols(), options)) {

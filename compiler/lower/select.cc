@@ -109,6 +109,7 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
   if (node.op() == OpId::kIf) return SelectIf(node);
   if (node.op() == OpId::kLoop) return SelectLoop(node);
   if (node.op() == OpId::kCheck) return SelectCheck(node);
+  if (node.op() == OpId::kSize) return SelectSize(node);
   const ir::Value* x = node.input(0);
   // A recurrent layer may have no first result, only its last state.
   const ir::Value* y = node.output();

@@ -81,6 +81,7 @@ class Selector {
   absl::Status SelectIf(const ir::Node& node);
   absl::Status SelectLoop(const ir::Node& node);
   absl::Status SelectCheck(const ir::Node& node);
+  absl::Status SelectSize(const ir::Node& node);
   // A body's nodes in a block of their own, its inputs [first, ...) being operands
   // [first_operand, ...) of the node.
   absl::Status SelectBody(const ir::Node& node, const ir::Graph& body, size_t first,

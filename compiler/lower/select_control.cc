@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "compiler/ir/status_macros.h"
 #include "compiler/lower/select.h"
+#include "format/limits.h"
 
 namespace floe::lower {
 namespace {
@@ -84,6 +85,17 @@ absl::Status Selector::SelectCheck(const ir::Node& node) {
   spec.attrs = {program_.String(message)};
   spec.inputs = {Dense(node.input(0))};
   Emit(std::move(spec));
+  return absl::OkStatus();
+}
+
+// The result is a dimension; the instruction only says how large it is.
+absl::Status Selector::SelectSize(const ir::Node& node) {
+  const ir::Value& size = *node.output();
+  Spec spec = SpecFor(node, static_cast<KernelId>(kKernelSize), "");
+  spec.attrs = {*(*size.content)[0].terms()[0].symbol()};
+  spec.inputs = {Dense(node.input(0))};
+  Emit(std::move(spec));
+  homes_[&size].dense = program_.AddDims(size.name(), size.shape(), *size.content);
   return absl::OkStatus();
 }
 

@@ -61,12 +61,9 @@ void Append(std::string& key, int64_t v) {
 void AppendShape(std::string& key, const std::vector<ir::Dim>& shape) {
   Append(key, static_cast<int64_t>(shape.size()));
   for (const ir::Dim& d : shape) {
-    Append(key, d.constant());
-    Append(key, static_cast<int64_t>(d.terms().size()));
-    for (const auto& [symbol, coefficient] : d.terms()) {
-      Append(key, symbol);
-      Append(key, coefficient);
-    }
+    // Names do not matter: numbers stand for them, and for everything else there is one spelling.
+    key += d.ToString({});
+    key += ',';
   }
 }
 

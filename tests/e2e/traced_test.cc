@@ -59,13 +59,12 @@ double ToleranceOf(const json& model, const json& file) {
   return it == deep.end() ? stated : std::max(stated, it->second);
 }
 
-// Symbols that a form must have as numbers: it multiplies them with one another, or divides them
-// by a stride. The form is compiled once for each size that is run.
+// Symbols that a form must have as numbers: torch.export takes no dimension of 0, which is among
+// the model's bounds. The form is compiled once for each size that is run.
 std::vector<std::string> NeedNumbers(const json& model, const json& file) {
-  const std::string name = model["name"], path = file["file"];
-  if (name == "wav2letter") return {"T"};
-  if (name == "gpt2") return {"N", "P"};
-  if (path == "bert.decomposed.pt2") return {"N"};
+  if (model["name"] == "gpt2" && absl::EndsWith(file["file"].get<std::string>(), ".pt2")) {
+    return {"P"};
+  }
   return {};
 }
 

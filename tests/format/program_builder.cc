@@ -52,7 +52,7 @@ uint32_t ProgramBuilder::String(std::string_view text) {
 
 uint32_t ProgramBuilder::AddSymbol(std::string_view name, int64_t min, int64_t max,
                                    int64_t multiple) {
-  data_.symbols.push_back({String(name), 0, min, max, multiple});
+  data_.symbols.push_back({String(name), 0, min, max, multiple, 0, 0});
   return static_cast<uint32_t>(data_.symbols.size() - 1);
 }
 

@@ -13,7 +13,7 @@ namespace {
 ProgramData Chain(uint32_t n) {
   ProgramData d;
   d.string_offsets = {0, 0};
-  d.symbols.push_back({0, 0, 1, 64, 1});
+  d.symbols.push_back({0, 0, 1, 64, 1, 0, 0});
   d.terms.push_back({0, 0, 1});
   d.dims = {{0, 0, 1}, {64, 0, 0}};
   d.value_dims = {0, 1};

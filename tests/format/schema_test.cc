@@ -29,10 +29,12 @@ TEST(SchemaTest, RecordsAreTheSchemasStructs) {
   {
     RECORD(SymbolDef, Symbol);
     EXPECT_FIELD(name);
-    EXPECT_FIELD(reserved);
+    EXPECT_FIELD(kind);
     EXPECT_FIELD(min);
     EXPECT_FIELD(max);
     EXPECT_FIELD(multiple);
+    EXPECT_FIELD(a);
+    EXPECT_FIELD(b);
   }
   {
     RECORD(DimTerm, DimTerm);

@@ -59,6 +59,68 @@ TEST(Dim, ArithmeticAgreesWithEvaluation) {
   EXPECT_GT(floored, 20);
 }
 
+// Sums of products and floors, made at random: every operation agrees with arithmetic, and Min and
+// Max are bounds.
+TEST(Dim, PolynomialsAgreeWithEvaluation) {
+  std::mt19937 random(2);
+  const auto number = [&random] { return static_cast<int64_t>(random() % 9) - 4; };
+  const auto floor_of = [](int64_t a, int64_t d) { return a / d - (a % d < 0 ? 1 : 0); };
+  int exact = 0;
+  for (int round = 0; round < 2000; ++round) {
+    const std::vector<int64_t> at = {1 + static_cast<int64_t>(random() % 8),
+                                     2 + static_cast<int64_t>(random() % 511)};
+    Dim d = Affine(number(), number(), number());
+    int64_t v = d.Eval(at);
+    for (int step = 0; step < 4; ++step) {
+      const Dim other = Affine(number(), number(), number());
+      const int64_t w = other.Eval(at);
+      const int64_t divisor = 1 + static_cast<int64_t>(random() % 6);
+      const int choice = static_cast<int>(random() % 6);
+      std::optional<Dim> next;
+      if (choice == 0) next = Dim::Mul(d, other), v *= w;
+      if (choice == 1) next = Dim::Add(d, other), v += w;
+      if (choice == 2) next = Dim::Sub(other, d), v = w - v;
+      if (choice == 3) next = Dim::DivFloor(d, divisor), v = floor_of(v, divisor);
+      if (choice == 4) next = Dim::Larger(d, other), v = std::max(v, w);
+      if (choice == 5) next = Dim::Smaller(d, other), v = std::min(v, w);
+      ASSERT_TRUE(next);
+      d = *next;
+      ASSERT_EQ(d.Eval(at), v) << d.ToString(kSymbols);
+    }
+    EXPECT_LE(d.Min(kSymbols), v) << d.ToString(kSymbols);
+    EXPECT_GE(d.Max(kSymbols), v) << d.ToString(kSymbols);
+    const Dim other = Affine(number(), number(), number());
+    EXPECT_EQ(*Dim::Sub(*Dim::Add(d, other), other), d);
+    const auto product = Dim::Mul(d, other);
+    if (!product || other == Dim(0)) continue;
+    EXPECT_EQ(*product, *Dim::Mul(other, d));
+    EXPECT_EQ(Dim::DivExact(*product, other), d) << d.ToString(kSymbols);
+    ++exact;
+  }
+  EXPECT_GT(exact, 1000);
+}
+
+TEST(Dim, NormalFormsOfFloors) {
+  const auto floor_of = [](const Dim& d, int64_t by) { return *Dim::DivFloor(d, by); };
+  const auto text = [](const std::optional<Dim>& d) { return d->ToString(kSymbols); };
+  EXPECT_EQ(text(floor_of(Affine(-1, 0, 1), 2)), "floor((T+1)/2)-1");
+  EXPECT_EQ(text(floor_of(Affine(1, 0, 2), 4)), "floor((T)/2)");
+  EXPECT_EQ(text(floor_of(Affine(3, 0, 4), 2)), "2*T+1");
+  EXPECT_EQ(floor_of(floor_of(T(), 2), 3), floor_of(T(), 6));
+  EXPECT_EQ(floor_of(*Dim::Add(floor_of(T(), 2), 1), 2), floor_of(Affine(2, 0, 1), 4));
+  // Bounds see that both parts grow.
+  const Dim half = *Dim::Sub(T(), floor_of(T(), 2));
+  EXPECT_EQ(half.Min(kSymbols), 1);
+  EXPECT_EQ(half.Max(kSymbols), 256);
+  const Dim rest = *Dim::Sub(T(), *Dim::Smaller(T(), 10));
+  EXPECT_EQ(rest.Min(kSymbols), 0);
+  EXPECT_EQ(rest.Max(kSymbols), 502);
+  const Dim minus = *Dim::Mul(*Dim::Sub(N(), 1), T());
+  EXPECT_EQ(text(minus), "N*T-T");
+  EXPECT_EQ(minus.Min(kSymbols), 0);
+  EXPECT_EQ(minus.Max(kSymbols), 7 * 512);
+}
+
 TEST(Dim, RefusesOverflow) {
   EXPECT_FALSE(Dim::Add(kMax, 1));
   EXPECT_FALSE(Dim::Mul(kMax, 2));
@@ -83,8 +145,10 @@ TEST(Dim, QuotientsOfShapes) {
   EXPECT_EQ(CountQuotient({N(), T(), 768}, {T(), 768}), N());
   EXPECT_EQ(CountQuotient({*Dim::Mul(N(), 4), 6}, {8}), Affine(0, 3, 0));
   EXPECT_EQ(CountQuotient({3}, {}), Dim(3));
-  EXPECT_FALSE(CountQuotient({N(), T()}, {}));  // Not affine.
-  EXPECT_FALSE(CountQuotient({N(), 3}, {2}));   // Not whole.
+  EXPECT_EQ(CountQuotient({N(), T()}, {}), Dim::Mul(N(), T()));
+  EXPECT_EQ(CountQuotient({*Dim::Mul(N(), T()), 768}, {T(), 64}), Dim::Mul(N(), 12));
+  EXPECT_EQ(CountQuotient({*Dim::Mul(Affine(1, 1, 0), T())}, {Affine(1, 1, 0)}), T());
+  EXPECT_FALSE(CountQuotient({N(), 3}, {2}));  // Not whole.
   EXPECT_FALSE(CountQuotient({N()}, {T()}));
   EXPECT_FALSE(CountQuotient({N()}, {0}));
 }

@@ -97,7 +97,7 @@ TEST(Text, ErrorsNameThePlace) {
       {"graph @g {\n  %x = constant f32[2] = [1]\n}", "expected ','"},
       {"graph @g {\n  %x = constant f32[99999999999] = [1]\n}", "must be small numbers"},
       {"graph @g {\n  %\"x = input f32[2]\n}", "does not end"},
-      {"graph @g symbols(N: 1..8) {\n  %x = input f32[N*N]\n}", "not affine"},
+      {"graph @g symbols(N: 1..8) {\n  %x = input f32[N*K]\n}", "no symbol"},
       {"graph @g { } x", "expected nothing"},
   };
   for (const auto& c : kCases) {

@@ -13,7 +13,9 @@ constexpr KernelId kFamilies[] = {
 #include "backends/kernels.def"
 #undef FLOE_KERNEL
 };
-bool IsControl(KernelId id) { return id == KernelId::kIf || id == KernelId::kLoop; }
+bool IsControl(KernelId id) {
+  return id == KernelId::kIf || id == KernelId::kLoop || id == KernelId::kSize;
+}
 
 TEST(Registry, EveryFamilyHasACheckATwinAndAKernelInEveryTable) {
   for (KernelId family : kFamilies) {

@@ -169,8 +169,70 @@ class Scan(nn.Module):
         return last, rows
 
 
+class ScanDynamic(nn.Module):
+    """scan over an axis of dynamic length."""
+
+    def forward(self, x):
+        from torch._higher_order_ops.scan import scan
+
+        def step(carry, row):
+            total = carry + row
+            return total, total * 2
+        return scan(step, torch.zeros(3), x, dim=0)
+
+
+class Flatten(nn.Module):
+    """Products of two dynamic sizes: rows flattened, and taken apart again."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(11, 6)
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, ids):
+        n, t = ids.shape
+        x = self.embedding(ids)
+        rows = self.fc(x.view(n * t, 6))
+        y = torch.softmax(rows.view(n, t, 4), 1)
+        tail = x[:, 2:].reshape(-1, 6).sum(1)
+        return y, rows + 1, tail, x.flatten(), torch.arange(n * t).view(n, t) + ids
+
+
+class Strides(nn.Module):
+    """Sizes divided by strides, slices that end inside or outside, halves."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(3, 4, 5, stride=2, padding=2)
+        self.second = nn.Conv1d(4, 2, 3, stride=3, padding=1)
+
+    def forward(self, x):
+        y = torch.relu(self.first(x))
+        z = self.second(y)
+        return z, x[..., ::2] * 2, z.transpose(1, 2).flatten(0, 1)
+
+
+class Select(nn.Module):
+    """Results whose size depends on data."""
+
+    def forward(self, x, keep):
+        rows = x[keep]
+        found = torch.nonzero(x > 0)
+        return rows @ x.t(), found, torch.masked_select(x, x > 0.5).sum(), torch.relu(rows).sum(0), rows.flatten() + 1
+
+
+class Repeat(nn.Module):
+    """repeat_interleave with counts that are computed, and unique."""
+
+    def forward(self, x, counts):
+        longer = torch.repeat_interleave(x, counts, dim=0)
+        torch._check(longer.shape[0] <= 60)
+        values, inverse, found = torch.unique(counts, return_inverse=True, return_counts=True)
+        return longer * 2, values, inverse, found
+
+
 def models():
-    """name -> (module, args, kwargs, dynamic shapes, second inputs or None)."""
+    """name -> (module, args, kwargs, dynamic shapes, second inputs or a list of more or None)."""
     n = Dim("N", min=1, max=8)
     t = Dim("T", min=2, max=64)
     half = Dim("half", min=1, max=32)
@@ -186,6 +248,19 @@ def models():
         "mapped": (Mapped(), (torch.randn(3, 2), torch.randn(2)), {}, None, None),
         "loop": (Loop(), (torch.randn(2, 3),), {}, None, (torch.randn(2, 3),)),
         "scan": (Scan(), (torch.randn(4, 3),), {}, None, None),
+        "scan_dyn": (ScanDynamic(), (torch.randn(4, 3),), {}, {"x": {0: t}},
+                     [(torch.randn(9, 3),), (torch.randn(2, 3),)]),
+        "map_dyn": (Mapped(), (torch.randn(3, 2), torch.randn(2)), {}, {"x": {0: t}, "y": None},
+                    [(torch.randn(7, 2), torch.randn(2)), (torch.randn(2, 2), torch.randn(2))]),
+        "flatten": (Flatten(), (torch.randint(0, 11, (2, 5)),), {}, {"ids": {0: Dim("N", min=2, max=8), 1: Dim("T", min=4, max=64)}},
+                    [(torch.randint(0, 11, (3, 7)),), (torch.randint(0, 11, (8, 64)),)]),
+        "strides": (Strides(), (torch.randn(2, 3, 20),), {}, {"x": {0: Dim("N", min=2, max=8), 2: Dim("L", min=16, max=70)}},
+                    [(torch.randn(3, 3, 33),), (torch.randn(8, 3, 70),)]),
+        "select": (Select(), (torch.randn(6, 4), torch.tensor([1, 0, 1, 1, 0, 1]) > 0), {},
+                   {"x": {0: t}, "keep": {0: t}},
+                   [(torch.randn(3, 4), torch.tensor([0, 0, 0]) > 0), (torch.randn(11, 4), torch.randn(11) > 0)]),
+        "repeat": (Repeat(), (torch.randn(4, 3), torch.tensor([2, 0, 3, 1])), {}, {"x": {0: t}, "counts": {0: t}},
+                   [(torch.randn(6, 3), torch.tensor([1, 1, 0, 2, 9, 1])), (torch.randn(2, 3), torch.tensor([5, 5]))]),
     }
 
 
@@ -231,11 +306,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out")
     parser.add_argument("--six", action="store_true")
+    parser.add_argument("--only", help="names, separated by commas")
     args = parser.parse_args()
     os.makedirs(args.out, exist_ok=True)
     torch.manual_seed(7)
     for name, (module, inputs, kwargs, shapes, second) in models().items():
-        if args.six and name not in SIX:
+        if (args.six and name not in SIX) or (args.only and name not in args.only.split(",")):
             continue
         module.eval()
         try:
@@ -248,8 +324,9 @@ def main():
             continue
         names = [s.arg.name for s in program.graph_signature.input_specs if s.kind.name == "USER_INPUT"]
         np.savez(os.path.join(args.out, f"{name}.npz"), **golden(module, inputs, kwargs, names))
-        if second is not None:
-            np.savez(os.path.join(args.out, f"{name}.2.npz"), **golden(module, second, kwargs, names))
+        more = second if isinstance(second, list) else [second] if second is not None else []
+        for i, again in enumerate(more):
+            np.savez(os.path.join(args.out, f"{name}.{i + 2}.npz"), **golden(module, again, kwargs, names))
         print(name, "ok")
 
 

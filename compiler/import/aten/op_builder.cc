@@ -138,6 +138,11 @@ ir::Dim OpBuilder::DimOf(const IValue& v, std::string_view name) {
     if (tensor->content && tensor->content->size() == 1) return tensor->content->front();
     if (const auto ints = IntsOf(tensor); ints && ints->size() == 1) return ints->front();
     if (const auto number = ScalarOf(tensor)) return Truncate(*number);
+    if (IsInt(tensor->dtype())) {
+      tensor = SizeOf(Cast(Reshape(tensor, {}), DType::kI64), 0, kNoBound);
+      if (!ok()) return 0;
+      if (tensor->content && tensor->content->size() == 1) return tensor->content->front();
+    }
     Unsupported(absl::StrFormat("argument '%s' depends on the data of a tensor, not only on shapes",
                                 std::string(name)));
     return 0;

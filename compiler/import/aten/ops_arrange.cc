@@ -108,6 +108,30 @@ void Repeat(OpBuilder& b) {
   b.Return(b.Reshape(b.Expand(b.Reshape(x, std::move(split)), std::move(full)), std::move(joined)));
 }
 
+// Counts that only the run knows: result i comes from the first element whose counts, summed up,
+// are above i.
+Value* RepeatByData(OpBuilder& b, Value* x, Value* counts, int64_t axis) {
+  counts = b.Cast(b.Reshape(counts, {CountOf(b, counts)}), DType::kI64);
+  if (!b.ok()) return counts;
+  if (x != nullptr && counts->shape()[0] != b.Dim(x, axis)) {
+    counts = b.Expand(counts, {b.Dim(x, axis)});
+  }
+  Value* ends = b.Emit(OpId::kCumSum, {counts},
+                       {{"axis", int64_t{0}}, {"exclusive", int64_t{0}}, {"reverse", int64_t{0}}});
+  ir::Value* total = b.Reduce(ReduceKind::kSum, counts, {0}, /*keepdims=*/false);
+  total = b.SizeOf(total, 0, OpBuilder::kNoBound);
+  if (!b.ok()) return total;
+  const ir::Dim size = total->content ? total->content->front() : ir::Dim(0);
+  if (b.Given("output_size") && !(b.SymInt("output_size") == size)) {
+    b.Unsupported("an output_size beside counts that are computed at run time");
+  }
+  Value* positions =
+      b.Emit(OpId::kRange, {b.Scalar(DType::kI64, 0), total, b.Scalar(DType::kI64, 1)}, {},
+             TensorType{DType::kI64, {size}});
+  Value* index = b.Emit(OpId::kSearchSorted, {ends, positions}, {{"right", int64_t{1}}});
+  return x == nullptr ? index : b.Gather(x, index, axis);
+}
+
 // Every element `repeats` times in a row; a constant vector of counts gathers.
 void RepeatInterleave(OpBuilder& b) {
   const bool from_counts = !b.HasArg("self");  // repeat_interleave(repeats): positions alone.
@@ -127,7 +151,7 @@ void RepeatInterleave(OpBuilder& b) {
         b.Reshape(b.Expand(b.Reshape(x, std::move(split)), std::move(full)), std::move(joined)));
   }
   const auto counts = b.IntsOf(b.AsTensor(repeats));
-  if (!counts) return b.Unsupported("repeat_interleave by counts that are computed at run time");
+  if (!counts) return b.Return(RepeatByData(b, x, b.AsTensor(repeats), axis));
   std::vector<int64_t> positions;
   const int64_t size = x == nullptr ? static_cast<int64_t>(counts->size()) : b.StaticDim(x, axis);
   constexpr size_t kMost = size_t{1} << 24;

@@ -22,15 +22,21 @@ struct Indexing {
   int64_t at = 0;             // Where the index dimensions stand in the result.
 };
 
-// A mask that is a constant as positions along each of its axes; else an error.
+// [count, rank] as `rank` vectors.
+std::vector<Value*> ColumnsOf(OpBuilder& b, Value* indices) {
+  std::vector<Value*> columns;
+  if (!b.ok()) return columns;
+  const ir::Dim count = indices->shape()[0], rank = indices->shape()[1];
+  for (int64_t i = 0; i < rank.constant(); ++i) {
+    columns.push_back(b.Reshape(b.Slice(indices, 1, i, 1), {count}));
+  }
+  return columns;
+}
+
+// A mask as positions along each of its axes; as many as only the run knows, if it is no constant.
 std::vector<Value*> PositionsOf(OpBuilder& b, Value* mask) {
   const auto known = b.ConstantOf(mask);
-  if (!known) {
-    b.Unsupported(
-        "indexing by a mask that is computed at run time gives a tensor whose size depends on "
-        "data; use torch.where or masked_fill");
-    return {};
-  }
+  if (!known) return ColumnsOf(b, b.Nonzero(mask));
   const std::vector<int64_t>& dims = known->dims();
   std::vector<std::vector<int64_t>> positions(dims.size());
   for (int64_t i = 0; i < known->count(); ++i) {
@@ -385,14 +391,13 @@ void MaskedSelect(OpBuilder& b) {
   b.Return(b.Emit(OpId::kGatherNd, {x, Stacked(b, ix)}, {{"batch_dims", int64_t{0}}}));
 }
 
-// nonzero, argwhere of a constant; param 1: as a list of columns.
+// nonzero, argwhere; param 1: as a list of columns.
 void Nonzero(OpBuilder& b) {
   Value* x = b.Tensor("self");
   const auto known = b.ConstantOf(x);
   if (!known) {
-    return b.Unsupported(
-        "nonzero of data that is computed at run time gives a tensor whose size is not known; use "
-        "nonzero_static");
+    Value* indices = b.Nonzero(x);
+    return b.row().param != 0 ? b.ReturnList(ColumnsOf(b, indices)) : b.Return(indices);
   }
   ir::Tensor mask(DType::kBool, known->dims());
   for (int64_t i = 0; i < known->count(); ++i) mask.SetInt(i, known->DoubleAt(i) != 0 ? 1 : 0);

@@ -4,6 +4,7 @@
 
 #include "compiler/import/aten/compose.h"
 #include "compiler/import/aten/ops.h"
+#include "compiler/import/unique.h"
 
 namespace floe::aten {
 namespace {
@@ -309,7 +310,29 @@ void SearchSorted(OpBuilder& b) {
   b.Return(b.Cast(y, b.Bool("out_int32") ? DType::kI32 : DType::kI64));
 }
 
+// _unique, _unique2 (param 0), unique_consecutive (1): values, inverse, counts. What was not asked
+// for is empty.
+void Unique(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  const bool flat = !b.Given("dim");
+  if (b.ok() && !flat && b.Rank(x) != 1) return b.Unsupported("the unique slices along an axis");
+  if (!b.ok()) return;
+  const ir::Shape shape = x->shape();
+  x = b.Reshape(x, {CountOf(b, x)});
+  const import::UniqueElements u = import::Unique(b, x, b.row().param == 0);
+  if (!b.ok()) return;
+  const bool wants_inverse = b.Given("return_inverse") && b.Bool("return_inverse");
+  const bool wants_counts = b.Given("return_counts") && b.Bool("return_counts");
+  const auto none = [&b] { return b.IntVector({}); };
+  b.Return(u.values);
+  b.Return(wants_inverse ? b.Reshape(u.inverse, shape) : none());
+  if (b.HasArg("return_counts")) b.Return(wants_counts ? u.counts : none());
+}
+
 constexpr Row kRows[] = {
+    {"aten::_unique", Unique},
+    {"aten::_unique2", Unique},
+    {"aten::unique_consecutive", Unique, OpId::kIdentity, 1},
     {"aten::sort", Sort},
     {"aten::argsort", Sort, OpId::kSort, 1},
     {"aten::msort", Sort, OpId::kSort, 2},

@@ -19,17 +19,15 @@ struct Range {
   int64_t step = 1;
 };
 
-// min(max(at, 0), size) with negative positions counted from the end; an error if the bounds of the
-// symbols leave open which it is.
+// min(max(at, 0), size) with negative positions counted from the end.
 ir::Dim ClampPosition(OpBuilder& b, ir::Dim at, const ir::Dim& size) {
   if (b.Max(at) < 0) at = b.Add(size, at);
   if (b.Max(at) <= 0) return 0;
   const ir::Dim beyond = b.Sub(at, size);
   if (b.Min(beyond) >= 0) return size;
   if (b.Max(beyond) <= 0 && b.Min(at) >= 0) return at;
-  b.Unsupported("position " + b.Text(at) + " may lie inside or outside of a dimension of size " +
-                b.Text(size) + "; narrow the bounds of its symbols");
-  return 0;
+  if (b.Max(beyond) > 0) at = b.Smaller(at, size);
+  return b.Min(at) >= 0 ? at : b.Larger(at, 0);
 }
 
 ir::Dim PositionArg(OpBuilder& b, const char* name, const ir::Dim& size, bool end) {
@@ -49,10 +47,7 @@ Range SliceRange(OpBuilder& b, const Value* x) {
   r.start = PositionArg(b, "start", size, false);
   const ir::Dim end = PositionArg(b, "end", size, true);
   ir::Dim length = b.Sub(end, r.start);
-  if (b.Max(length) <= 0) length = 0;
-  if (b.Min(length) < 0) {
-    b.Unsupported("a slice that is empty for some sizes only: " + b.Text(length));
-  }
+  if (b.Min(length) < 0) length = b.Larger(length, 0);
   if (r.step > 1) {
     const auto steps = ir::Dim::DivFloor(b.Add(length, r.step - 1), r.step);
     if (steps) {

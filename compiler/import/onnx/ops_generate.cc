@@ -73,13 +73,9 @@ Dim RangeLength(NodeBuilder& b, const Value* start, const Value* limit, const Va
   if (!b.ok() || from.size() != 1 || to.size() != 1) return 0;
   const auto stride = static_cast<int64_t>(*step);
   const Dim way = stride > 0 ? b.Sub(to[0], from[0]) : b.Sub(from[0], to[0]);
-  const auto n = Dim::DivFloor(b.Add(way, std::abs(stride) - 1), std::abs(stride));
-  if (!n || b.Min(*n) < 0) {
-    b.Unsupported(
-        absl::StrFormat("a range of %s in steps of %d has no affine size", b.Text(way), stride));
-    return 0;
-  }
-  return *n;
+  const auto n = Dim::DivFloor(b.Add(b.Larger(way, 0), std::abs(stride) - 1), std::abs(stride));
+  if (!n) b.Invalid("a dimension overflows");
+  return n.value_or(Dim(0));
 }
 
 void Range(NodeBuilder& b) {

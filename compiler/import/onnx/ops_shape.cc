@@ -44,7 +44,7 @@ Shape ResolveShape(NodeBuilder& b, const Value* x, std::vector<Dim> wanted, bool
   if (x->HasStaticShape()) {
     b.Invalid(what);
   } else {
-    b.Unsupported(what + ": it is not affine in the dynamic dimensions; fix one of them");
+    b.Unsupported(what + ": the quotient is not whole for every size; fix one of them");
   }
   return shape;
 }
@@ -148,12 +148,8 @@ Dim ClampBound(NodeBuilder& b, Dim bound, const Dim& size, const Dim& low, const
   const Dim over = b.Sub(bound, high), under = b.Sub(bound, low);
   if (b.Min(over) >= 0) return high;
   if (b.Max(under) <= 0) return low;
-  if (b.Max(over) <= 0 && b.Min(under) >= 0) return bound;
-  b.Unsupported(
-      absl::StrFormat("whether %s lies within an axis of size %s depends on the "
-                      "dimensions; narrow their bounds",
-                      b.Text(bound), b.Text(size)));
-  return low;
+  if (b.Max(over) > 0) bound = b.Smaller(bound, high);
+  return b.Min(under) >= 0 ? bound : b.Larger(bound, low);
 }
 
 struct AxisSlice {
@@ -174,11 +170,10 @@ AxisSlice ResolveSlice(NodeBuilder& b, const Dim& size, const Dim& start, const 
   if (b.Max(way) <= 0) {
     s.length = 0;
     s.start = 0;
-  } else if (const auto n = Dim::DivFloor(b.Add(way, stride - 1), stride); n && b.Min(way) >= 0) {
-    s.length = *n;
   } else {
-    b.Unsupported(absl::StrFormat("a slice of %s elements in steps of %d has no affine size",
-                                  b.Text(way), stride));
+    const auto n = Dim::DivFloor(b.Add(b.Larger(way, 0), stride - 1), stride);
+    if (!n) b.Invalid("a dimension overflows");
+    s.length = n.value_or(Dim(0));
   }
   return s;
 }

@@ -112,7 +112,11 @@ bool TryAll(const SymExpr& guard, const SymbolDims& lookup, const std::vector<ir
   for (const std::string& name : names) {
     const std::optional<ir::Dim> dim = lookup(name);
     if (!dim) return false;
-    for (const auto& [symbol, coefficient] : dim->terms()) used.insert(symbol);
+    {
+      std::vector<ir::SymbolId> all;
+      dim->AppendSymbols(&all);
+      used.insert(all.begin(), all.end());
+    }
     dims[name] = *dim;
   }
   int64_t count = 1;

@@ -16,8 +16,8 @@ using Values = Importer::Values;
 namespace {
 
 constexpr int kMaxDepth = 30;
-// Steps of a scan or a map, which are written out.
-constexpr int64_t kMaxSteps = 4096;
+// Up to so many steps of a scan or a map are written out; more, or an unknown number, are a loop.
+constexpr int64_t kMaxSteps = 64;
 
 // What ends a graph in which something is unsupported; it has been noted.
 absl::Status Unknown() { return absl::CancelledError("unsupported"); }
@@ -143,125 +143,186 @@ absl::Status Importer::RunWhileLoop(const Node& node, Scope& scope) {
   return DefineResults(node, results, scope);
 }
 
-// Operands whose slices along the first axis a graph is applied to; all of one length.
-absl::Status CheckSteps(const std::vector<ir::Dim>& lengths, int64_t* steps) {
-  if (lengths.empty()) return absl::InvalidArgumentError("it has nothing to go over");
-  for (const ir::Dim& length : lengths) {
-    if (!length.is_constant()) {
-      return absl::UnimplementedError(
-          "a scan or map over an axis of dynamic length; fix it with --shape or --dim");
+// The row of `x` at an index that is known, or at a tensor of one index.
+static absl::StatusOr<IValue> RowAt(aten::Context& context, const IValue& x, int64_t dim,
+                                    const IValue& index, const aten::CallSite& site) {
+  if (!index.is_tensor()) {
+    return CallOne(context, "aten::select.int", {x, IValue::Int(dim), index}, site);
+  }
+  FLOE_TRY_ASSIGN(IValue row,
+                  CallOne(context, "aten::index_select", {x, IValue::Int(dim), index}, site));
+  return CallOne(context, "aten::squeeze.dim", {row, IValue::Int(dim)}, site);
+}
+
+absl::StatusOr<ir::Dim> Importer::StepCount(const Steps& steps) {
+  std::optional<ir::Dim> length;
+  for (const IValue& x : steps.xs) {
+    if (!x.is_tensor()) return absl::InvalidArgumentError("it goes over what is no tensor");
+    FLOE_TRY_ASSIGN(const ir::Value* value, context_.Read(x.variable()));
+    if (steps.dim < 0 || steps.dim >= static_cast<int64_t>(value->rank())) {
+      return absl::InvalidArgumentError("it goes over an axis that its input has not");
     }
-    if (!(length == lengths[0])) return absl::InvalidArgumentError("its inputs differ in length");
+    const ir::Dim& d = value->shape()[static_cast<size_t>(steps.dim)];
+    if (length && !(*length == d)) {
+      return absl::InvalidArgumentError("its inputs differ in length");
+    }
+    length = d;
   }
-  *steps = lengths[0].constant();
-  if (*steps > kMaxSteps) {
-    return absl::UnimplementedError(
-        absl::StrFormat("a scan or map of %d steps; up to %d are supported", *steps, kMaxSteps));
+  if (!length) return absl::InvalidArgumentError("it has nothing to go over");
+  return *length;
+}
+
+// One step: the values that are carried on, and the rows of the outputs.
+absl::Status Importer::RunStep(const Node& node, const Steps& steps, const IValue& index,
+                               Values* carry, Values* rows, Scope& scope) {
+  const aten::CallSite site = SiteOf(node, scope);
+  Values arguments = *carry;
+  for (const IValue& x : steps.xs) {
+    FLOE_TRY_ASSIGN(IValue row, RowAt(context_, x, steps.dim, index, site));
+    arguments.push_back(std::move(row));
   }
+  arguments.insert(arguments.end(), steps.others.begin(), steps.others.end());
+  FLOE_TRY_ASSIGN(const Values results, RunGraph(*steps.body, arguments, node, scope));
+  Values flat;
+  Flatten(results, &flat);
+  if (flat.size() < carry->size()) {
+    return absl::InvalidArgumentError("its graph gives fewer values than it carries");
+  }
+  const auto split = flat.begin() + static_cast<ptrdiff_t>(carry->size());
+  rows->assign(split, flat.end());
+  carry->assign(flat.begin(), split);
   return absl::OkStatus();
+}
+
+absl::Status Importer::RunUnrolled(const Node& node, const Steps& steps, int64_t count,
+                                   Scope& scope) {
+  Values carry = steps.carry;
+  std::vector<Values> columns;
+  for (int64_t i = 0; i < count; ++i) {
+    Values rows;
+    const IValue index = IValue::Int(steps.reverse ? count - 1 - i : i);
+    FLOE_TRY(RunStep(node, steps, index, &carry, &rows, scope));
+    columns.resize(rows.size());
+    for (size_t j = 0; j < rows.size(); ++j) columns[j].push_back(rows[j]);
+  }
+  Values all = carry;
+  for (Values& column : columns) {
+    if (steps.reverse) column = Values(column.rbegin(), column.rend());
+    const IValue list = IValue::ListOf(std::move(column), aten::Kind::kTensor);
+    FLOE_TRY_ASSIGN(IValue out,
+                    CallOne(context_, "aten::stack", {list, IValue::Int(0)}, SiteOf(node, scope)));
+    all.push_back(std::move(out));
+  }
+  return DefineResults(node, all, scope);
+}
+
+// A tensor of zeros of the type that the file states for a result: a loop writes its rows.
+absl::StatusOr<IValue> Importer::StatedZeros(const std::string& name, const aten::CallSite& site,
+                                             const Scope& scope) {
+  const auto it = scope.graph->tensor_values.find(name);
+  if (it == scope.graph->tensor_values.end()) {
+    return absl::UnimplementedError("a loop over results whose type the file does not state");
+  }
+  Values sizes;
+  for (const SymInt& size : it->second.sizes) {
+    const std::optional<ir::Dim> dim = symbols_.Find(size);
+    if (!dim) return absl::UnimplementedError("a loop over results whose size depends on data");
+    sizes.push_back(IValue::Int(*dim));
+  }
+  aten::CallArguments call;
+  call.positional = {IValue::ListOf(std::move(sizes), aten::Kind::kInt)};
+  call.keyword = {{"dtype", IValue::Int(static_cast<int64_t>(it->second.dtype))}};
+  Values results;
+  FLOE_TRY(context_.Call("aten::zeros", call, site, &results));
+  return results.at(0);
+}
+
+absl::Status Importer::RunStepLoop(const Node& node, const Steps& steps, const ir::Dim& count,
+                                   Scope& scope) {
+  const aten::CallSite site = SiteOf(node, scope);
+  std::vector<std::string> names;
+  for (const Argument& output : node.outputs) {
+    if (output.kind == ArgKind::kName) names.push_back(output.text);
+    for (const Argument& item : output.items) names.push_back(item.text);
+  }
+  Values carried = steps.carry;
+  for (size_t i = steps.carry.size(); i < names.size(); ++i) {
+    FLOE_TRY_ASSIGN(IValue zeros, StatedZeros(names[i], site, scope));
+    carried.push_back(std::move(zeros));
+  }
+  const auto step = [&](const IValue& iteration,
+                        const Values& values) -> absl::StatusOr<aten::Context::LoopStep> {
+    IValue at = iteration;
+    if (steps.reverse) {
+      const std::optional<ir::Dim> last = ir::Dim::Sub(count, 1);
+      if (!last) return absl::InvalidArgumentError("a length overflows");
+      FLOE_TRY_ASSIGN(at,
+                      CallSymOp(context_, "_operator.sub", {IValue::Int(*last), iteration}, site));
+    }
+    FLOE_TRY_ASSIGN(const IValue index,
+                    CallOne(context_, "aten::reshape",
+                            {IValue::Tensor(at.variable()), IValue::Ints({1})}, site));
+    const auto split = values.begin() + static_cast<ptrdiff_t>(steps.carry.size());
+    Values carry(values.begin(), split), rows;
+    FLOE_TRY(RunStep(node, steps, index, &carry, &rows, scope));
+    if (rows.size() != values.size() - carry.size()) {
+      return absl::InvalidArgumentError("its graph gives another number of values than it has");
+    }
+    aten::Context::LoopStep next{IValue::Bool(true), std::move(carry)};
+    for (size_t j = 0; j < rows.size(); ++j) {
+      FLOE_TRY_ASSIGN(const IValue row,
+                      CallOne(context_, "aten::unsqueeze", {rows[j], IValue::Int(0)}, site));
+      FLOE_TRY_ASSIGN(
+          IValue out,
+          CallOne(context_, "aten::index_copy",
+                  {split[static_cast<ptrdiff_t>(j)], IValue::Int(0), index, row}, site));
+      next.carried.push_back(std::move(out));
+    }
+    return next;
+  };
+  FLOE_TRY_ASSIGN(const Values results,
+                  context_.Loop(IValue::Int(count), IValue(), carried, step, site));
+  return DefineResults(node, results, scope);
+}
+
+absl::Status Importer::RunSteps(const Node& node, const Steps& steps, Scope& scope) {
+  FLOE_TRY_ASSIGN(const ir::Dim count, StepCount(steps));
+  if (count == ir::Dim(0)) return absl::UnimplementedError("a scan or map over an empty axis");
+  if (count.is_constant() && count.constant() <= kMaxSteps) {
+    return RunUnrolled(node, steps, count.constant(), scope);
+  }
+  return RunStepLoop(node, steps, count, scope);
 }
 
 // map_impl(graph, [xs...], [others...]): the graph for each slice, results stacked.
 absl::Status Importer::RunMap(const Node& node, Scope& scope) {
-  const Graph* const body = GraphAt(node, 0);
-  if (body == nullptr) return absl::InvalidArgumentError("its first argument is no graph");
-  FLOE_TRY_ASSIGN(const Values xs, OperandList(node, 1, scope));
-  FLOE_TRY_ASSIGN(const Values others, OperandList(node, 2, scope));
-  const aten::CallSite site = SiteOf(node, scope);
-  std::vector<ir::Dim> lengths;
-  for (const IValue& x : xs) {
-    if (!x.is_tensor()) return absl::InvalidArgumentError("it maps over what is no tensor");
-    FLOE_TRY_ASSIGN(const ir::Value* value, context_.Read(x.variable()));
-    if (value->rank() == 0) return absl::InvalidArgumentError("it maps over a scalar");
-    lengths.push_back(value->shape()[0]);
-  }
-  int64_t steps = 0;
-  FLOE_TRY(CheckSteps(lengths, &steps));
-  if (steps == 0) return absl::UnimplementedError("a map over an empty axis");
-  std::vector<Values> rows;
-  for (int64_t i = 0; i < steps; ++i) {
-    Values arguments;
-    for (const IValue& x : xs) {
-      FLOE_TRY_ASSIGN(IValue row, CallOne(context_, "aten::select.int",
-                                          {x, IValue::Int(0), IValue::Int(i)}, site));
-      arguments.push_back(std::move(row));
-    }
-    arguments.insert(arguments.end(), others.begin(), others.end());
-    FLOE_TRY_ASSIGN(const Values results, RunGraph(*body, arguments, node, scope));
-    Values flat;
-    Flatten(results, &flat);
-    rows.resize(flat.size());
-    for (size_t j = 0; j < flat.size(); ++j) rows[j].push_back(flat[j]);
-  }
-  Values stacked;
-  for (Values& row : rows) {
-    const IValue list = IValue::ListOf(std::move(row), aten::Kind::kTensor);
-    FLOE_TRY_ASSIGN(IValue all, CallOne(context_, "aten::stack", {list, IValue::Int(0)}, site));
-    stacked.push_back(std::move(all));
-  }
-  return DefineResults(node, stacked, scope);
+  Steps steps;
+  steps.body = GraphAt(node, 0);
+  if (steps.body == nullptr) return absl::InvalidArgumentError("its first argument is no graph");
+  FLOE_TRY_ASSIGN(steps.xs, OperandList(node, 1, scope));
+  FLOE_TRY_ASSIGN(steps.others, OperandList(node, 2, scope));
+  return RunSteps(node, steps, scope);
 }
 
 // scan(graph, [init...], [xs...], [additional...]), in 2.6 with (dim, reverse) before the last: the
 // graph gets (carry..., row..., additional...) and gives (carry..., out...).
 absl::Status Importer::RunScan(const Node& node, Scope& scope) {
-  const Graph* const body = GraphAt(node, 0);
-  if (body == nullptr) return absl::InvalidArgumentError("its first argument is no graph");
-  FLOE_TRY_ASSIGN(Values carry, OperandList(node, 1, scope));
-  FLOE_TRY_ASSIGN(const Values xs, OperandList(node, 2, scope));
-  int64_t dim = 0;
-  bool reverse = false;
+  Steps steps;
+  steps.body = GraphAt(node, 0);
+  if (steps.body == nullptr) return absl::InvalidArgumentError("its first argument is no graph");
+  FLOE_TRY_ASSIGN(steps.carry, OperandList(node, 1, scope));
+  FLOE_TRY_ASSIGN(steps.xs, OperandList(node, 2, scope));
   size_t additional_at = 3;
   if (node.inputs.size() > 4) {
     if (node.inputs[3].arg.kind != ArgKind::kInt || node.inputs[4].arg.kind != ArgKind::kBool) {
       return absl::UnimplementedError("a scan with arguments that are not known");
     }
-    dim = node.inputs[3].arg.integer;
-    reverse = node.inputs[4].arg.integer != 0;
+    steps.dim = node.inputs[3].arg.integer;
+    steps.reverse = node.inputs[4].arg.integer != 0;
     additional_at = 5;
   }
-  FLOE_TRY_ASSIGN(const Values additional, OperandList(node, additional_at, scope));
-  const aten::CallSite site = SiteOf(node, scope);
-  std::vector<ir::Dim> lengths;
-  for (const IValue& x : xs) {
-    if (!x.is_tensor()) return absl::InvalidArgumentError("it scans over what is no tensor");
-    FLOE_TRY_ASSIGN(const ir::Value* value, context_.Read(x.variable()));
-    const auto rank = static_cast<int64_t>(value->rank());
-    if (dim < 0 || dim >= rank) return absl::InvalidArgumentError("it scans over a missing axis");
-    lengths.push_back(value->shape()[static_cast<size_t>(dim)]);
-  }
-  int64_t steps = 0;
-  FLOE_TRY(CheckSteps(lengths, &steps));
-  if (steps == 0) return absl::UnimplementedError("a scan over an empty axis");
-  std::vector<Values> rows;
-  for (int64_t i = 0; i < steps; ++i) {
-    Values arguments = carry;
-    for (const IValue& x : xs) {
-      const int64_t at = reverse ? steps - 1 - i : i;
-      FLOE_TRY_ASSIGN(IValue row, CallOne(context_, "aten::select.int",
-                                          {x, IValue::Int(dim), IValue::Int(at)}, site));
-      arguments.push_back(std::move(row));
-    }
-    arguments.insert(arguments.end(), additional.begin(), additional.end());
-    FLOE_TRY_ASSIGN(const Values results, RunGraph(*body, arguments, node, scope));
-    Values flat;
-    Flatten(results, &flat);
-    if (flat.size() < carry.size()) {
-      return absl::InvalidArgumentError("its graph gives fewer values than it carries");
-    }
-    const auto split = flat.begin() + static_cast<ptrdiff_t>(carry.size());
-    rows.resize(flat.size() - carry.size());
-    for (size_t j = 0; j < rows.size(); ++j) rows[j].push_back(split[static_cast<ptrdiff_t>(j)]);
-    carry.assign(flat.begin(), split);
-  }
-  Values all = carry;
-  for (Values& row : rows) {
-    if (reverse) row = Values(row.rbegin(), row.rend());
-    const IValue list = IValue::ListOf(std::move(row), aten::Kind::kTensor);
-    FLOE_TRY_ASSIGN(IValue out, CallOne(context_, "aten::stack", {list, IValue::Int(0)}, site));
-    all.push_back(std::move(out));
-  }
-  return DefineResults(node, all, scope);
+  FLOE_TRY_ASSIGN(steps.others, OperandList(node, additional_at, scope));
+  return RunSteps(node, steps, scope);
 }
 
 // A region that is a graph for the exporter's sake: operands follow the graph.

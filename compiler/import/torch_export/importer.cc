@@ -278,6 +278,7 @@ absl::Status Importer::CheckStated(const Node& node, const std::string& name, co
               complex == (form == aten::Form::kComplex);
   ir::Shape stated;
   for (size_t i = 0; i < meta.sizes.size(); ++i) {
+    if (same) symbols_.Learn(meta.sizes[i], got->shape()[i]);
     const std::optional<ir::Dim> dim = symbols_.Find(meta.sizes[i]);
     stated.push_back(dim.value_or(ir::Dim(-1)));
     same = same && (!dim || *dim == shape[i] || !shape[i].is_constant() || !dim->is_constant());

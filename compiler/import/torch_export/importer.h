@@ -64,6 +64,13 @@ class Importer {
     size_t index = 0;  // Of the graph's state.
     aten::VariablePtr variable;
   };
+  // What a graph is applied to, row by row (scan, map).
+  struct Steps {
+    const Graph* body = nullptr;
+    Values carry, xs, others;
+    int64_t dim = 0;
+    bool reverse = false;
+  };
   struct MutatedInput {
     std::string name;      // The program's.
     std::string argument;  // The graph's.
@@ -110,6 +117,15 @@ class Importer {
   absl::Status RunWhileLoop(const Node& node, Scope& scope);
   absl::Status RunMap(const Node& node, Scope& scope);
   absl::Status RunScan(const Node& node, Scope& scope);
+  absl::Status RunSteps(const Node& node, const Steps& steps, Scope& scope);
+  absl::StatusOr<ir::Dim> StepCount(const Steps& steps);
+  absl::Status RunStep(const Node& node, const Steps& steps, const aten::IValue& index,
+                       Values* carry, Values* rows, Scope& scope);
+  absl::Status RunUnrolled(const Node& node, const Steps& steps, int64_t count, Scope& scope);
+  absl::Status RunStepLoop(const Node& node, const Steps& steps, const ir::Dim& count,
+                           Scope& scope);
+  absl::StatusOr<aten::IValue> StatedZeros(const std::string& name, const aten::CallSite& site,
+                                           const Scope& scope);
   absl::Status RunInline(const Node& node, size_t graph_at, Scope& scope);
   absl::StatusOr<Values> RunGraph(const Graph& graph, const Values& arguments, const Node& node,
                                   Scope& outer);

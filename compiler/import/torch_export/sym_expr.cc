@@ -431,15 +431,12 @@ std::optional<int64_t> Binary(Op op, int64_t a, int64_t b) {
   }
 }
 
-// a % m is known where m divides every coefficient.
+// a - m * floor(a / m).
 std::optional<ir::Dim> DimModulo(const ir::Dim& a, const ir::Dim& b) {
   if (!b.is_constant() || b.constant() <= 0) return std::nullopt;
-  for (const auto& [symbol, coefficient] : a.terms()) {
-    if (coefficient % b.constant() != 0) return std::nullopt;
-  }
-  const std::optional<int64_t> rest = Modulo(a.constant(), b.constant());
-  if (!rest) return std::nullopt;
-  return ir::Dim(*rest);
+  const std::optional<ir::Dim> quotient = ir::Dim::DivFloor(a, b.constant());
+  const std::optional<ir::Dim> whole = quotient ? ir::Dim::Mul(*quotient, b) : std::nullopt;
+  return whole ? ir::Dim::Sub(a, *whole) : std::nullopt;
 }
 
 std::optional<ir::Dim> Decide(bool yes, bool no) {
@@ -499,7 +496,7 @@ std::optional<ir::Dim> DimBinary(Op op, const ir::Dim& a, const ir::Dim& b,
       const std::optional<ir::Dim> d = ir::Dim::Sub(a, b);
       if (d && d->Min(symbols) >= 0) return op == Op::kMax ? a : b;
       if (d && d->Max(symbols) <= 0) return op == Op::kMax ? b : a;
-      return std::nullopt;
+      return op == Op::kMax ? ir::Dim::Larger(a, b) : ir::Dim::Smaller(a, b);
     }
     default:
       return Compare(op, a, b, symbols);

@@ -110,8 +110,11 @@ std::optional<Line> LineOf(const std::string& text, const std::string& symbol) {
     return name == symbol ? std::optional<ir::Dim>(ir::Dim::OfSymbol(0)) : std::nullopt;
   };
   const absl::StatusOr<ir::Dim> dim = ToDim(*e, lookup, symbols);
-  if (!dim.ok() || dim->terms().size() != 1 || dim->terms()[0].second <= 0) return std::nullopt;
-  return Line{dim->terms()[0].second, dim->constant()};
+  if (!dim.ok() || dim->terms().size() != 1 || dim->terms()[0].symbol() == nullptr ||
+      dim->terms()[0].coefficient <= 0) {
+    return std::nullopt;
+  }
+  return Line{dim->terms()[0].coefficient, dim->constant()};
 }
 
 }  // namespace
@@ -248,6 +251,21 @@ std::optional<ir::Dim> Symbols::Find(const SymInt& size) const {
   const auto lookup = [this](const std::string& name) { return Lookup(name); };
   const absl::StatusOr<ir::Dim> dim = ToDim(*e, lookup, graph_.symbols);
   return dim.ok() ? std::optional<ir::Dim>(*dim) : std::nullopt;
+}
+
+void Symbols::Learn(const SymInt& size, const ir::Dim& dim) {
+  const absl::StatusOr<SymExpr> e = ParseSize(size);
+  if (!e.ok() || e->op != SymExpr::Op::kSymbol || Lookup(e->name)) return;
+  dims_.emplace(e->name, dim);
+  if (dim.terms().size() != 1 || dim.terms()[0].symbol() == nullptr) return;
+  ir::Symbol& symbol = graph_.symbols[*dim.terms()[0].symbol()];
+  if (!symbol.data || dim != ir::Dim::OfSymbol(*dim.terms()[0].symbol())) return;
+  const bool taken = std::any_of(graph_.symbols.begin(), graph_.symbols.end(),
+                                 [&](const ir::Symbol& s) { return s.name == e->name; });
+  if (!taken) symbol.name = e->name;
+  const auto range = program_.range_constraints.find(e->name);
+  if (range == program_.range_constraints.end() || !range->second.max) return;
+  symbol.max = std::max(symbol.min, std::min(symbol.max, *range->second.max));
 }
 
 absl::StatusOr<ir::Shape> Symbols::ShapeOf(const TensorInput& input) const {

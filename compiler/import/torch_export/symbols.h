@@ -42,6 +42,9 @@ class Symbols {
   // The dimension that stands for a symbol of the file.
   std::optional<ir::Dim> Lookup(const std::string& symbol) const;
 
+  // What a result's size says about a symbol of the file that no input gives (u0): it is `dim`.
+  void Learn(const SymInt& size, const ir::Dim& dim);
+
   // Emits checks of the guards that the bounds do not prove, before anything else. What cannot be
   // checked is added to `notes`. kInvalidArgument: a guard that no size within the bounds meets.
   absl::Status EmitGuards(const std::vector<TensorInput>& inputs, std::vector<std::string>* notes);

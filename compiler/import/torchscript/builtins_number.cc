@@ -123,7 +123,13 @@ std::optional<IValue> OnDims(const std::string& op, const ir::Dim& a, const ir::
     if (!d.has_value() && b.is_constant() && b.constant() > 0)
       d = ir::Dim::DivFloor(a, b.constant());
   }
-  if (op == "remainder" && ir::Dim::DivExact(a, b).has_value()) d = ir::Dim(0);
+  if (op == "remainder" && ir::Dim::DivExact(a, b).has_value()) {
+    d = ir::Dim(0);
+  } else if (op == "remainder" && b.is_constant() && b.constant() > 0) {
+    const auto whole = ir::Dim::DivFloor(a, b.constant());
+    const auto rest = whole ? ir::Dim::Mul(*whole, b) : std::nullopt;
+    if (rest.has_value()) d = ir::Dim::Sub(a, *rest);
+  }
   if (d.has_value()) return IValue::Int(*d);
   const std::optional<ir::Dim> difference = ir::Dim::Sub(a, b);
   if (!difference.has_value()) return std::nullopt;
@@ -133,6 +139,9 @@ std::optional<IValue> OnDims(const std::string& op, const ir::Dim& a, const ir::
   if (op == "min" && low >= 0) return IValue::Int(b);
   if (op == "max" && low >= 0) return IValue::Int(a);
   if (op == "max" && high <= 0) return IValue::Int(b);
+  if (op == "min") d = ir::Dim::Smaller(a, b);
+  if (op == "max") d = ir::Dim::Larger(a, b);
+  if (d.has_value()) return IValue::Int(*d);
   if (op == "eq" || op == "ne") {
     if (low == 0 && high == 0) return IValue::Bool(op == "eq");
     if (low > 0 || high < 0) return IValue::Bool(op == "ne");
