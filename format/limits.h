@@ -20,13 +20,8 @@ inline constexpr uint32_t kKernelIf = 1;
 inline constexpr uint32_t kKernelLoop = 2;
 // Its attribute is a string, which the validator checks.
 inline constexpr uint32_t kKernelCheck = 3;
-// Says what a symbol is for the rest of the run; the executor does it.
+// Says what the symbol that is its attribute is for the rest of the run; the executor does it.
 inline constexpr uint32_t kKernelSize = 4;
-
-// Kernels without a footprint.
-constexpr bool IsControlKernel(uint32_t kernel) {
-  return kernel == kKernelIf || kernel == kKernelLoop || kernel == kKernelSize;
-}
 
 }  // namespace floe
 

@@ -30,14 +30,6 @@ void FillOp(const ProgramView& p, const Instruction& i, const TensorInfo* operan
   op->code_count = i.code_count;
 }
 
-uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim) {
-  uint64_t mask = 0;
-  for (const DimTerm& t : p.terms.subspan(dim.first_term, dim.term_count)) {
-    mask |= uint64_t{1} << t.symbol;
-  }
-  return mask;
-}
-
 static bool EvalSum(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
                     int64_t* out) {
   int64_t sum = dim.constant;
@@ -53,10 +45,7 @@ static bool EvalSum(const ProgramView& p, const DimExpr& dim, const int64_t* sym
 }
 
 bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
-  int64_t sum;
-  if (!EvalSum(p, dim, symbol_values, &sum) || sum < 0) return false;
-  *out = sum;
-  return true;
+  return EvalSum(p, dim, symbol_values, out) && *out >= 0;
 }
 
 bool EvalDerived(const ProgramView& p, const SymbolDef& symbol, const int64_t* symbol_values,
@@ -73,11 +62,8 @@ bool EvalDerived(const ProgramView& p, const SymbolDef& symbol, const int64_t* s
       if (b <= 0) return false;
       *out = a / b - (a % b < 0 ? 1 : 0);
       return true;
-    case SymbolKind::kMax:
-      *out = a > b ? a : b;
-      return true;
     default:
-      *out = a < b ? a : b;
+      *out = (a > b) == (symbol.kind == static_cast<uint32_t>(SymbolKind::kMax)) ? a : b;
       return true;
   }
 }

@@ -31,7 +31,7 @@ enum class SymbolKind : uint32_t {
   kFloorDiv = 2,  // floor(a / b).
   kMax = 3,
   kMin = 4,
-  kData = 5,  // A Size instruction, in the middle of a run; a bucket's maximum until then.
+  kData = 5,  // A Size instruction, in the middle of a run; the maximum until then.
 };
 
 struct SymbolDef {
@@ -221,8 +221,6 @@ constexpr bool IsDerived(const SymbolDef& s) {
 // what is not above 0.
 [[nodiscard]] bool EvalDerived(const ProgramView& p, const SymbolDef& symbol,
                                const int64_t* symbol_values, int64_t* out);
-// Bit s: symbol s occurs in it.
-uint64_t SymbolsOf(const ProgramView& p, const DimExpr& dim);
 // Evaluates a dimension at symbol values. False on overflow or a negative result.
 [[nodiscard]] bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values,
                            int64_t* out);

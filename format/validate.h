@@ -42,13 +42,13 @@ struct Context : ErrorSink {
   int64_t symbol_min[kMaxSymbols] = {};
   int64_t symbol_max[kMaxSymbols] = {};
   const Box all = {symbol_min, symbol_max};
-  // Bit s: symbol s is known only in the middle of a run.
-  uint64_t late_symbols = 0;
+  // Of every symbol: bit s for itself, or for those that it derives from if it is derived.
+  uint64_t sources[kMaxSymbols] = {};
 
   // Arrays, all zeros: see Memory in validate.cc.
 
   // By value.
-  uint64_t* symbols;       // Bit s: symbol s occurs in its dims or contents.
+  uint64_t* symbols;       // The sources of the symbols in its dims or contents.
   LiveRange* ranges;       // Of the current method.
   uint32_t* writer;        // Instruction; kNoIndex: none, or a block's param.
   uint8_t* defined;        // May it be read at this point of the walk?
@@ -79,7 +79,7 @@ struct Context : ErrorSink {
   uint32_t order_count = 0;
   uint32_t arena_count = 0;
   uint64_t used_symbols = 0;
-  uint64_t known_late = 0;  // Late symbols that are known at this point of the walk.
+  uint64_t found_symbols = 0;  // By Size instructions, up to this point of the walk.
   // Over all methods: footprint checks made, bounded by the limits.
   uint64_t checks = 0;
 
@@ -102,13 +102,15 @@ bool DimBounds(const ProgramView& p, const DimExpr& dim, const Box& box, int64_t
 // Bytes of a value when every dimension has its largest value over a box: no shape inside needs
 // more.
 bool UpperBytes(Context* c, uint32_t value, const Box& box, int64_t* bytes);
+// The sources of its symbols, as bits.
+uint64_t SourcesOf(const Context& c, const DimExpr& dim);
 // Are the expressions equal term by term?
 bool SameDim(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values the same dtype, dims, layout and halo?
 bool SameType(const ProgramView& p, uint32_t a, uint32_t b);
-// Have the values as many elements as each other everywhere in the box? Both element counts are
-// products of affine forms, which factor uniquely. Where derived symbols occur the answer is yes:
-// Bind compares the bytes.
+// Have the values as many elements as each other at the box's upper corner and at a few points in
+// it? For polynomials in the symbols that is as good as everywhere, except by a rare accident; the
+// runtime compares the bytes of the shapes that it meets.
 bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box);
 // Are all its dims plain numbers?
 bool IsFixed(const ProgramView& p, uint32_t value);

@@ -26,7 +26,7 @@ class FootprintChecker {
   bool One(uint32_t index, uint32_t position) {
     const Instruction& i = p_.instructions[index];
     double work = kWorkPerInstruction;
-    if (!IsControlKernel(i.kernel)) {
+    if (i.kernel != kKernelIf && i.kernel != kKernelLoop) {
       Footprint footprint;
       if (!Check(i, &footprint)) return false;
       in_place_[index] = footprint.in_place_inputs;
@@ -115,7 +115,7 @@ bool CheckStateWrites(Context* c) {
   for (uint32_t k = 0; k < c->order_count; ++k) {
     const uint32_t index = c->order[k];
     const Instruction& i = p.instructions[index];
-    if (IsControlKernel(i.kernel)) continue;
+    if (i.kernel == kKernelIf || i.kernel == kKernelLoop) continue;
     const auto outputs = p.Outputs(i);
     const auto inputs = p.Inputs(i);
     for (uint32_t o = 0; o < outputs.size(); ++o) {

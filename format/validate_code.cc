@@ -29,7 +29,6 @@ class CodeWalker {
             .Bad(Rule::kMethodRange, static_cast<int64_t>(Storage::kInput), p_.values[v].storage)
             .ForValue(v);
       }
-      if (IsLate(v)) return c_.Bad(Rule::kMethodRange).ForValue(v);
       c_.param_of[v] = mark_;
       Use(v);
       Define(v);
@@ -50,67 +49,41 @@ class CodeWalker {
   }
 
   // Bind finds the symbols' values from the inputs' shapes: each one must be the only symbol of
-  // some input's dimension.
+  // some input's dimension. The others are found by Size instructions.
   bool CheckSolvable(const BlockDef& block) {
-    uint64_t solvable = c_.known_late;
+    uint64_t solvable = c_.found_symbols;
     for (const uint32_t v : p_.Params(block)) {
       const ValueDef& def = p_.values[v];
       for (const uint32_t d : p_.value_dims.subspan(def.first_dim, def.rank)) {
         const DimExpr& dim = p_.dims[d];
         if (dim.term_count != 1) continue;
-        const uint32_t s = p_.terms[dim.first_term].symbol;
-        if (!IsDerived(p_.symbols[s])) solvable |= uint64_t{1} << s;
+        const uint32_t symbol = p_.terms[dim.first_term].symbol;
+        if (p_.symbols[symbol].kind == static_cast<uint32_t>(SymbolKind::kInput)) {
+          solvable |= uint64_t{1} << symbol;
+        }
       }
     }
-    // Backwards: what a derived symbol needs must be solvable in its place.
-    uint64_t used = c_.used_symbols;
-    for (size_t s = p_.symbols.size(); s-- > 0;) {
-      if ((used >> s & 1) != 0 && IsDerived(p_.symbols[s]))
-        used = (used | Sources(s)) & ~(uint64_t{1} << s);
-    }
-    const uint64_t missing = used & ~solvable;
+    const uint64_t missing = c_.used_symbols & ~solvable;
     if (missing != 0) return c_.Bad(Rule::kSymbolRange, 0, __builtin_ctzll(missing));
     return true;
   }
 
-  uint64_t Sources(size_t s) const {
-    const SymbolDef& symbol = p_.symbols[s];
-    return SymbolsOf(p_, p_.dims[symbol.a]) | SymbolsOf(p_, p_.dims[symbol.b]);
-  }
-
-  // Bind must know the symbols of `v`, and the run those that it finds itself.
+  // Bind, or the run, must know the symbols of `v`.
   void Use(uint32_t v) { c_.used_symbols |= c_.symbols[v] | c_.symbols[p_.Root(v)]; }
-  bool IsLate(uint32_t v) const {
-    return ((c_.symbols[v] | c_.symbols[p_.Root(v)]) & c_.late_symbols & ~c_.known_late) != 0;
-  }
 
-  // A Size instruction: its symbol and what derives from it are known from here on. Outside of
-  // other blocks only, so that it runs once.
+  // Its symbol is known from here on, so that nothing may have needed it. Outside of other blocks
+  // only, so that it runs once.
   bool Size(const Instruction& i, uint32_t depth) {
-    if (depth != 1 || i.input_count != 1 || i.output_count != 0 || i.code_count != 0 ||
-        i.attr_count != 1) {
-      return c_.Bad(Rule::kInstructionArity, 1, depth);
+    const int64_t symbol = i.attr_count == 1 ? p_.attrs[i.first_attr] : -1;
+    if (depth != 1 || static_cast<uint64_t>(symbol) >= p_.symbols.size() ||
+        p_.symbols[static_cast<size_t>(symbol)].kind != static_cast<uint32_t>(SymbolKind::kData) ||
+        ((c_.used_symbols | c_.found_symbols) >> symbol & 1) != 0) {
+      return c_.Bad(Rule::kSymbolRange, depth, symbol);
     }
-    const auto symbol = static_cast<uint64_t>(p_.attrs[i.first_attr]);
-    if (symbol >= p_.symbols.size() ||
-        p_.symbols[symbol].kind != static_cast<uint32_t>(SymbolKind::kData) ||
-        (c_.known_late >> symbol & 1) != 0) {
-      return c_.Bad(Rule::kSymbolRange, static_cast<int64_t>(p_.symbols.size()),
-                    static_cast<int64_t>(symbol));
-    }
-    const uint32_t v = p_.Inputs(i)[0];
-    if (v == kNoIndex || !IsScalar(p_, v) || p_.values[v].layout != 0 ||
-        p_.values[v].dtype != static_cast<uint8_t>(DType::kI64)) {
-      return c_.Bad(Rule::kInstructionOperand).ForOperand(0);
-    }
-    c_.known_late |= uint64_t{1} << symbol;
-    for (size_t s = symbol; s < p_.symbols.size(); ++s) {
-      if (IsDerived(p_.symbols[s]) && (Sources(s) & c_.late_symbols & ~c_.known_late) == 0) {
-        c_.known_late |= uint64_t{1} << s & c_.late_symbols;
-      }
-    }
+    c_.found_symbols |= uint64_t{1} << symbol;
     return true;
   }
+
   void Define(uint32_t v) {
     c_.defined[v] = 1;
     c_.defined_log[defined_count_++] = v;
@@ -151,7 +124,6 @@ class CodeWalker {
     if (state ? c_.written_by[v] == mark_ : c_.written_by[v] != 0) {
       return c_.Bad(Rule::kInstructionResult, 0, c_.written_by[v]).ForValue(v);
     }
-    if (IsLate(v)) return c_.Bad(Rule::kInstructionResult).ForValue(v);
     c_.written_by[v] = mark_;
     c_.writer[v] = writer;
     Use(v);
@@ -187,9 +159,7 @@ class CodeWalker {
     for (uint32_t k = 0; k < inputs.size(); ++k) {
       const uint32_t v = inputs[k];
       if (v == kNoIndex) continue;
-      if (!Readable(v) || IsLate(v)) {
-        return c_.Bad(Rule::kInstructionOperand).ForValue(v).ForOperand(k);
-      }
+      if (!Readable(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v).ForOperand(k);
       Use(v);
     }
     for (uint32_t k = 0; k < outputs.size(); ++k) {
@@ -243,7 +213,7 @@ class CodeWalker {
   // all at once. No copy may have its own target as its source.
   bool Result(const Instruction& i, const BlockDef& block, uint32_t k) {
     const uint32_t v = p_.Results(block)[k];
-    if (!Readable(v) || IsLate(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v);
+    if (!Readable(v)) return c_.Bad(Rule::kInstructionOperand).ForValue(v);
     const uint32_t root = p_.Root(v);
     Use(v);
     for (const uint32_t out : p_.Outputs(i)) {
@@ -264,7 +234,7 @@ bool CheckCode(Context* c) {
   c->order_count = 0;
   c->arena_count = 0;
   c->used_symbols = 0;
-  c->known_late = 0;
+  c->found_symbols = 0;
   return CodeWalker(c).Method();
 }
 

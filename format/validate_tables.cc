@@ -50,25 +50,25 @@ bool CheckSymbols(Context* c) {
   return true;
 }
 
-// Derived symbols come from earlier ones. Late is what comes, through others or not, from kData.
+// Symbols derive from earlier ones only; at the end of the chain there is at least one that does
+// not.
 bool CheckDerived(Context* c) {
   const ProgramView& p = c->p;
   for (uint32_t s = 0; s < p.symbols.size(); ++s) {
     const SymbolDef& symbol = p.symbols[s];
-    const uint64_t bit = uint64_t{1} << s;
-    uint64_t sources = 0;
-    if (IsDerived(symbol)) {
-      if (symbol.a >= p.dims.size() || symbol.b >= p.dims.size()) {
-        return c->Bad(Rule::kSymbolRange, static_cast<int64_t>(p.dims.size()), symbol.a);
+    const bool derived = IsDerived(symbol);
+    if (!derived) c->sources[s] = uint64_t{1} << s;
+    for (const uint32_t d : {symbol.a, symbol.b}) {
+      if (!derived && d == 0) continue;
+      if (!derived || d >= p.dims.size()) return c->Bad(Rule::kSymbolRange, 0, d);
+      // Its terms are sorted.
+      const DimExpr& dim = p.dims[d];
+      if (dim.term_count != 0 && p.terms[dim.first_term + dim.term_count - 1].symbol >= s) {
+        return c->Bad(Rule::kSymbolRange, s, d);
       }
-      sources = SymbolsOf(p, p.dims[symbol.a]) | SymbolsOf(p, p.dims[symbol.b]);
-    } else if (symbol.a != 0 || symbol.b != 0) {
-      return c->Bad(Rule::kSymbolRange, 0, symbol.a);
+      c->sources[s] |= SourcesOf(*c, dim);
     }
-    if (sources >= bit) return c->Bad(Rule::kSymbolRange, s, s);
-    if (symbol.kind == static_cast<uint32_t>(SymbolKind::kData) || (sources & c->late_symbols)) {
-      c->late_symbols |= bit;
-    }
+    if (c->sources[s] == 0) return c->Bad(Rule::kSymbolRange, 0, s);
   }
   return true;
 }
@@ -100,10 +100,6 @@ bool CheckDims(Context* c) {
   for (const uint32_t dim : p.value_dims) {
     if (dim >= p.dims.size()) {
       return c->Bad(Rule::kDimRange, static_cast<int64_t>(p.dims.size()), dim);
-    }
-    int64_t min, max;
-    if (!DimBounds(p, p.dims[dim], c->all, &min, &max) || min < 0) {
-      return c->Bad(Rule::kDimRange, 0, p.dims[dim].constant);
     }
   }
   return CheckDerived(c);

@@ -28,7 +28,7 @@ bool CheckType(Context* c, uint32_t index, int64_t* bytes) {
   }
   c->symbols[index] = 0;
   for (const uint32_t dim : p.value_dims.subspan(v.first_dim, v.rank)) {
-    c->symbols[index] |= SymbolsOf(p, p.dims[dim]);
+    c->symbols[index] |= SourcesOf(*c, p.dims[dim]);
   }
   return UpperBytes(c, index, c->all, bytes);
 }
@@ -91,7 +91,11 @@ bool CheckDimsContent(Context* c, uint32_t index) {
                   static_cast<int64_t>(v.offset));
   }
   for (const uint32_t dim : p.value_dims.subspan(v.offset, static_cast<size_t>(count))) {
-    c->symbols[index] |= SymbolsOf(p, p.dims[dim]);
+    int64_t min, max;
+    if (!DimBounds(p, p.dims[dim], c->all, &min, &max) || min < 0) {
+      return c->Bad(Rule::kDimRange, 0, p.dims[dim].constant);
+    }
+    c->symbols[index] |= SourcesOf(*c, p.dims[dim]);
   }
   return true;
 }

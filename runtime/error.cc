@@ -95,8 +95,11 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
     CopyText(p.String(ins.op), error->op);
     CopyText(p.String(ins.name), error->node);
     if (IsInstructionRule(s.rule)) DescribeOperands(p, ins, scene.symbols, &detail);
-    if (s.rule == Rule::kRunCheck)
-      detail << p.String(static_cast<uint32_t>(p.attrs[ins.first_attr]));
+    const uint64_t attr = ins.attr_count != 0 ? static_cast<uint64_t>(p.attrs[ins.first_attr]) : 0;
+    if (s.rule == Rule::kRunCheck) detail << p.String(static_cast<uint32_t>(attr));
+    if (s.rule == Rule::kRunSize && attr < p.symbols.size()) {
+      PutSymbol(p, static_cast<uint32_t>(attr), &detail);
+    }
   }
   if (s.value >= p.values.size()) return;
   CopyText(p.String(p.values[s.value].name), error->tensor);

@@ -103,7 +103,6 @@ Code CodeOf(Rule rule) {
     case Rule::kRunDeadline:
       return Code::kDeadlineExceeded;
     case Rule::kRunIndex:
-    case Rule::kRunSize:
       return Code::kOutOfRange;
     default:
       return Code::kInvalidArgument;
@@ -132,11 +131,8 @@ class Runner {
       } else if (step->kind == StepKind::kIf) {
         if (!RunIf(view_.instructions[i])) return false;
       } else if (step->kind == StepKind::kSize) {
-        const Instruction& ins = view_.instructions[i];
-        const auto symbol = static_cast<uint32_t>(view_.attrs[ins.first_attr]);
-        if (!plan_.SetSize(symbol, *static_cast<const int64_t*>(Operand(ins, 0)), e_)) {
-          return e_->Again().At(i);
-        }
+        const void* found = Operand(view_.instructions[i], 0);
+        if (!plan_.SetSize(i, *static_cast<const int64_t*>(found), e_)) return false;
       } else {
         if (!RunLoop(view_.instructions[i], i)) return false;
       }

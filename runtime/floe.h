@@ -351,10 +351,10 @@ typedef struct floe_run_options {
 #define FLOE_RUN_OPTIONS_INIT \
   { sizeof(floe_run_options), NULL, 0 }
 
-/* Runs a bound method. All its buffers must be set, and no output may overlap another buffer: looked
- * at by the first run after a buffer has changed, before anything is written; O(n log n) in the
- * number of buffers. Allocates nothing, takes no lock, makes no system call (other than to wake and
- * await threads). Runs under round-to-nearest and the session's denormal mode, and restores the
+/* Runs a bound method. All its buffers must be set, and no output may overlap another buffer:
+ * looked at by the first run after a buffer has changed, before anything is written; O(n log n) in
+ * the number of buffers. Allocates nothing, takes no lock, makes no system call (other than to wake
+ * and await threads). Runs under round-to-nearest and the session's denormal mode, and restores the
  * caller's floating-point state. After a failed, cancelled or late run the outputs and the states
  * that the method writes are undefined; the session is usable. */
 FLOE_API floe_status floe_session_run(floe_session* session, uint32_t method,

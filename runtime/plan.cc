@@ -86,8 +86,8 @@ bool Plan::CheckIo(ErrorSink* e) {
   return true;
 }
 
-bool Plan::SetSize(uint32_t symbol, int64_t value, ErrorSink* e) {
-  return PlanBuilder(this, e).SetSize(symbol, value);
+bool Plan::SetSize(uint32_t instruction, int64_t value, ErrorSink* e) {
+  return builder_->SetSize(instruction, value, e);
 }
 
 Plan* Plan::Make(const PlanRequest& request, ErrorSink* e) {

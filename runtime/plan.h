@@ -96,14 +96,7 @@ struct PlanRequest {
   Block* fresh = nullptr;  // ... else this (empty) one is filled, and the caller swaps them.
 };
 
-// Where Bind has put things, for a run that finds a size: see Plan::SetSize.
-struct PlanTables {
-  uint32_t* io_index = nullptr;        // Of values.
-  int64_t* dims_offsets = nullptr;     // Of kDims values, in tables.
-  int64_t* staging_offsets = nullptr;  // Of block values; -1: none.
-  Footprint* footprints = nullptr;
-  int64_t* state_bytes = nullptr;  // Of each instruction's kernel state: what there is room for.
-};
+class PlanBuilder;
 
 class Plan {
  public:
@@ -111,9 +104,10 @@ class Plan {
   static Plan* Make(const PlanRequest& request, ErrorSink* e);
   void Destroy();
 
-  // In a run: a symbol of kind kData has this value. Describes again whatever depends on it, within
-  // the memory that Bind took for its maximum; allocates nothing. O(values + instructions).
-  bool SetSize(uint32_t symbol, int64_t value, ErrorSink* e);
+  // In a run: a Size instruction has found this value. Describes again whatever depends on it,
+  // within the memory that Bind took for its maximum; allocates nothing. kRunSize if it lies
+  // outside of its symbol's bounds. O(values + instructions).
+  bool SetSize(uint32_t instruction, int64_t value, ErrorSink* e);
 
   uint32_t input_count() const { return input_count_; }
   uint32_t output_count() const { return output_count_; }
@@ -160,9 +154,6 @@ class Plan {
 
   // Zeros to begin with: PlanBuilder value-initialises its draft.
   Allocator allocator_;
-  PlanRequest request_;
-  PlanTables where_;
-  bool has_sizes_;
   const ProgramView* view_;
   uint32_t method_;
   uint32_t bucket_;
@@ -175,6 +166,8 @@ class Plan {
 
   // Tables in one allocation, the Plan itself first.
   size_t memory_bytes_;
+  PlanBuilder* builder_;  // As it was at the end of Bind.
+  bool has_sizes_;
   int64_t* symbols_;
   bool* used_;
   TensorInfo* infos_;
@@ -189,6 +182,10 @@ class Plan {
   Step* steps_;
   StepReport* reports_;
   int64_t* state_offsets_;  // Of each instruction's kernel state, in tables_.
+  Footprint* footprints_;
+  uint32_t* io_index_;        // Of values: which of io_; kNoIndex: none.
+  int64_t* dims_offsets_;     // Of kDims values, in tables_.
+  int64_t* staging_offsets_;  // Of block values, in tables_; -1: none.
   IoSlot* io_;
   uint32_t* io_order_;  // Room for CheckIo to sort them.
   bool io_checked_;

@@ -1,28 +1,17 @@
 #include "runtime/plan_builder.h"
 
+#include <cstddef>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "format/limits.h"
 #include "runtime/shapes.h"
 
 namespace floe::runtime {
-void* Bump::TakeBytes(size_t bytes, size_t alignment) {
-  const size_t begin = (size_ + alignment - 1) / alignment * alignment;
-  size_ = begin + bytes;
-  return base_ != nullptr ? base_ + begin : nullptr;
-}
 
-bool Bump::TakeAligned(int64_t bytes, int64_t* offset) {
-  int64_t begin;
-  int64_t end;
-  if (!CheckedRoundUp(static_cast<int64_t>(size_), kAlignment, &begin) ||
-      !CheckedAdd(begin, bytes, &end)) {
-    return false;
-  }
-  *offset = begin;
-  size_ = static_cast<size_t>(end);
-  return true;
+bool Bump::Take(int64_t bytes, int64_t* offset) {
+  return CheckedRoundUp(size_, kAlignment, offset) && CheckedAdd(*offset, bytes, &size_);
 }
 
 bool PlanBuilder::ForEachInBlock(uint32_t block, InstructionFn f) {
@@ -85,55 +74,65 @@ bool PlanBuilder::Measure() {
   return ForEachInstruction(&PlanBuilder::CoverInstruction);
 }
 
-void PlanBuilder::Layout(Bump* bump, Plan* plan) const {
-  const size_t values = draft_.values_.size();
-  const size_t instructions = draft_.instructions_.size();
-  const size_t operands = draft_.operands_.size();
-  const size_t block_values = draft_.block_values_.size();
-  bump->Take(&plan->symbols_, view_.symbols.size());
-  bump->Take(&plan->used_, values);
-  bump->Take(&plan->infos_, values);
-  bump->Take(&plan->bytes_, values);
-  bump->Take(&plan->data_, values);
-  bump->Take(&plan->operand_infos_, operands);
-  bump->Take(&plan->operand_data_, operands);
-  bump->Take(&plan->operand_constants_, operands);
-  bump->Take(&plan->block_data_, block_values);
-  bump->Take(&plan->staging_, block_values);
-  bump->Take(&plan->ops_, instructions);
-  bump->Take(&plan->steps_, instructions);
-  bump->Take(&plan->reports_, instructions);
-  bump->Take(&plan->state_offsets_, instructions);
-  bump->Take(&plan->io_, draft_.input_count_ + size_t{draft_.output_count_});
-  bump->Take(&plan->io_order_, draft_.input_count_ + size_t{draft_.output_count_});
-  bump->Take(&plan->patches_, uses_of_io_);
-}
+// A table of the plan: where its pointer is, and how many of what it has room for.
+struct PlanBuilder::Table {
+  enum Per : uint8_t { kSymbol, kValue, kInstruction, kOperand, kBlockValue, kIo, kPatch };
+  uint16_t slot;
+  uint8_t element_bytes;
+  Per per;
+};
 
 bool PlanBuilder::AllocatePlan() {
-  Plan* self = nullptr;
-  const auto layout_all = [this, &self](Bump* bump, Plan* plan) {
-    bump->Take(&self, 1);
-    Layout(bump, plan);
-    bump->Take(&where_.io_index, draft_.values_.size());
-    bump->Take(&where_.dims_offsets, draft_.values_.size());
-    bump->Take(&where_.staging_offsets, draft_.block_values_.size());
-    bump->Take(&where_.footprints, draft_.instructions_.size());
-    bump->Take(&where_.state_bytes, draft_.instructions_.size());
+#define FLOE_TABLE(member, per) \
+  { offsetof(Plan, member), sizeof(*std::declval<Plan&>().member), Table::per }
+  static constexpr Table kTables[] = {
+      FLOE_TABLE(symbols_, kSymbol),
+      FLOE_TABLE(used_, kValue),
+      FLOE_TABLE(infos_, kValue),
+      FLOE_TABLE(bytes_, kValue),
+      FLOE_TABLE(data_, kValue),
+      FLOE_TABLE(io_index_, kValue),
+      FLOE_TABLE(dims_offsets_, kValue),
+      FLOE_TABLE(operand_infos_, kOperand),
+      FLOE_TABLE(operand_data_, kOperand),
+      FLOE_TABLE(operand_constants_, kOperand),
+      FLOE_TABLE(block_data_, kBlockValue),
+      FLOE_TABLE(staging_, kBlockValue),
+      FLOE_TABLE(staging_offsets_, kBlockValue),
+      FLOE_TABLE(ops_, kInstruction),
+      FLOE_TABLE(steps_, kInstruction),
+      FLOE_TABLE(reports_, kInstruction),
+      FLOE_TABLE(state_offsets_, kInstruction),
+      FLOE_TABLE(footprints_, kInstruction),
+      FLOE_TABLE(io_, kIo),
+      FLOE_TABLE(io_order_, kIo),
+      FLOE_TABLE(patches_, kPatch),
   };
-  Bump sizer(nullptr);
-  layout_all(&sizer, &draft_);
-  void* memory = e_->Allocate(request_.allocator, sizer.size(), kAlignment);
+#undef FLOE_TABLE
+  const size_t counts[] = {view_.symbols.size(),
+                           draft_.values_.size(),
+                           draft_.instructions_.size(),
+                           draft_.operands_.size(),
+                           draft_.block_values_.size(),
+                           draft_.input_count_ + size_t{draft_.output_count_},
+                           uses_of_io_};
+  // The plan itself comes first, then this builder, then the tables.
+  constexpr size_t kAhead = RoundUp(sizeof(Plan), 8) + RoundUp(sizeof(PlanBuilder), 8);
+  size_t bytes = kAhead;
+  for (const Table& t : kTables) bytes += RoundUp(t.element_bytes * counts[t.per], 8);
+  auto* memory = static_cast<char*>(e_->Allocate(request_.allocator, bytes, kAlignment));
   if (memory == nullptr) return false;
-  std::memset(memory, 0, sizer.size());
-  Bump bump(static_cast<char*>(memory));
-  layout_all(&bump, &draft_);
+  std::memset(memory, 0, bytes);
+  char* at = memory + kAhead;
+  for (const Table& t : kTables) {
+    std::memcpy(reinterpret_cast<char*>(&draft_) + t.slot, &at, sizeof(at));
+    at += RoundUp(t.element_bytes * counts[t.per], 8);
+  }
   plan_ = new (memory) Plan(draft_);
   plan_->allocator_ = request_.allocator;
-  plan_->memory_bytes_ = sizer.size();
+  plan_->memory_bytes_ = bytes;
   plan_->view_ = &view_;
   plan_->method_ = request_.method;
-  plan_->request_ = request_;
-  plan_->where_ = where_;
   return true;
 }
 
@@ -176,7 +175,7 @@ bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
 bool PlanBuilder::Describe() {
   const int64_t* corner = view_.bucket_max.data() + bucket().first_max;
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
-    if (!plan_->used_[Local(v)] || (changed_ != 0 && !IsChanged(v))) continue;
+    if (!plan_->used_[Local(v)]) continue;
     if (!DescribeValue(v, corner)) return false;
   }
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
@@ -189,7 +188,7 @@ bool PlanBuilder::Describe() {
 }
 
 bool PlanBuilder::ListIo() {
-  for (uint32_t i = 0; i < plan_->values_.size(); ++i) where_.io_index[i] = kNoIndex;
+  for (uint32_t i = 0; i < plan_->values_.size(); ++i) plan_->io_index_[i] = kNoIndex;
   const BlockDef& root = plan_->root();
   for (uint32_t i = 0; i < plan_->input_count_ + plan_->output_count_; ++i) {
     const bool is_input = i < plan_->input_count_;
@@ -198,15 +197,30 @@ bool PlanBuilder::ListIo() {
                                : view_.block_values[root.first_result + i - plan_->input_count_];
     const uint32_t storage_of = Root(value);
     if (RootStorage(value) != (is_input ? Storage::kInput : Storage::kOutput) ||
-        where_.io_index[Local(storage_of)] != kNoIndex) {
+        plan_->io_index_[Local(storage_of)] != kNoIndex) {
       return e_->Bad(Rule::kMethodRange).ForValue(value);
     }
-    where_.io_index[Local(storage_of)] = i;
+    plan_->io_index_[Local(storage_of)] = i;
     plan_->io_[i].value = value;
     plan_->io_[i].bytes = plan_->bytes_[Local(value)];
     plan_->io_[i].first_patch = kNoIndex;
   }
   return true;
+}
+
+// Whether this has changed anything.
+bool PlanBuilder::DescribeOperands(uint32_t index) {
+  const Instruction& ins = view_.instructions[index];
+  const uint32_t count = ins.input_count + uint32_t{ins.output_count};
+  bool changed = false;
+  for (uint32_t at = ins.first_operand; at < ins.first_operand + count; ++at) {
+    const uint32_t v = view_.operands[at];
+    if (v == kNoIndex) continue;  // Zeros: as it should be.
+    TensorInfo& info = plan_->operand_infos_[at - plan_->operands_.first];
+    changed |= std::memcmp(info.dims, plan_->infos_[Local(v)].dims, sizeof(info.dims)) != 0;
+    info = plan_->infos_[Local(v)];
+  }
+  return changed;
 }
 
 bool PlanBuilder::CheckInstruction(uint32_t index) {
@@ -225,14 +239,13 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
   if (ins.kernel == kKernelSize) {
     step.kind = StepKind::kSize;
     plan_->has_sizes_ = true;
-    return true;
   }
   const uint32_t first = ins.first_operand - plan_->operands_.first;
   const uint32_t count = ins.input_count + uint32_t{ins.output_count};
+  DescribeOperands(index);
   bool constants = false;
   for (uint32_t k = 0; k < count; ++k) {
     const uint32_t v = view_.operands[ins.first_operand + k];
-    plan_->operand_infos_[first + k] = v == kNoIndex ? TensorInfo{} : plan_->infos_[Local(v)];
     if (v == kNoIndex || RootStorage(v) != Storage::kIndex) continue;
     plan_->operand_constants_[first + k] = Locate(Root(v));
     constants = true;
@@ -240,7 +253,7 @@ bool PlanBuilder::CheckInstruction(uint32_t index) {
   OpInfo& op = plan_->ops_[local];
   FillOp(view_, ins, plan_->operand_infos_ + first, &op);
   op.constants = constants ? plan_->operand_constants_ + first : nullptr;
-  Footprint& footprint = where_.footprints[local];
+  Footprint& footprint = plan_->footprints_[local];
   footprint = Footprint{};
   if (!e_->Passes(KernelFootprints().Check(ins.kernel, op, &footprint)))
     return e_->Again().At(index);
@@ -255,9 +268,9 @@ bool PlanBuilder::SizeStaging(const BlockDef& body) {
   for (uint32_t r = 1; r < results.size(); ++r) {
     for (uint32_t p = 0; p < params.size(); ++p) {
       if (p == r || Root(params[p]) != Root(results[r])) continue;
-      if (!tables_.TakeAligned(
+      if (!tables_.Take(
               plan_->bytes(results[r]),
-              &where_.staging_offsets[body.first_result + r - plan_->block_values_.first])) {
+              &plan_->staging_offsets_[body.first_result + r - plan_->block_values_.first])) {
         return e_->Bad(Rule::kValueTooLarge).ForValue(results[r]);
       }
     }
@@ -272,9 +285,8 @@ bool PlanBuilder::SizeTables(uint32_t index) {
   if (kind == StepKind::kLoop) {
     return SizeStaging(view_.blocks[view_.instructions[index].first_block]);
   }
-  const int64_t bytes = where_.footprints[local].state_bytes;
-  where_.state_bytes[local] = bytes;
-  if (bytes != 0 && !tables_.TakeAligned(bytes, &plan_->state_offsets_[local])) {
+  const int64_t bytes = plan_->footprints_[local].state_bytes;
+  if (bytes != 0 && !tables_.Take(bytes, &plan_->state_offsets_[local])) {
     return e_->Bad(Rule::kValueTooLarge).At(index);
   }
   return true;
@@ -282,7 +294,7 @@ bool PlanBuilder::SizeTables(uint32_t index) {
 
 bool PlanBuilder::FillDims(uint32_t value) {
   const ValueDef& def = view_.values[value];
-  auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + where_.dims_offsets[Local(value)]);
+  auto* out = reinterpret_cast<int64_t*>(plan_->tables_ + plan_->dims_offsets_[Local(value)]);
   for (int64_t i = 0; i < plan_->bytes(value) / 8; ++i) {
     const DimExpr& dim = view_.dims[view_.value_dims[def.offset + static_cast<uint64_t>(i)]];
     if (!EvalDim(view_, dim, plan_->symbols_, &out[i])) {
@@ -293,12 +305,11 @@ bool PlanBuilder::FillDims(uint32_t value) {
 }
 
 bool PlanBuilder::AllocateTables() {
-  for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) where_.staging_offsets[i] = -1;
+  for (uint32_t i = 0; i < plan_->block_values_.size(); ++i) plan_->staging_offsets_[i] = -1;
   if (!ForEachInstruction(&PlanBuilder::SizeTables)) return false;
   const IndexRange& values = plan_->values_;
   for (uint32_t v = values.first; v < values.end; ++v) {
-    if (IsDims(v) &&
-        !tables_.TakeAligned(plan_->bytes(v) + kReadSlack, &where_.dims_offsets[Local(v)])) {
+    if (IsDims(v) && !tables_.Take(plan_->bytes(v) + kReadSlack, &plan_->dims_offsets_[Local(v)])) {
       return e_->Bad(Rule::kValueTooLarge).ForValue(v);
     }
   }
@@ -308,30 +319,32 @@ bool PlanBuilder::AllocateTables() {
   std::memset(memory, 0, tables_.size());
   plan_->tables_ = static_cast<char*>(memory);
   plan_->tables_bytes_ = tables_.size();
-  for (uint32_t v = values.first; v < values.end; ++v) {
-    if (IsDims(v))
-      if (!FillDims(v)) return false;
+  return FillAllDims();
+}
+
+bool PlanBuilder::FillAllDims() {
+  for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
+    if (IsDims(v) && !FillDims(v)) return false;
   }
   return true;
 }
 
 bool PlanBuilder::AllocateBlock() {
-  Bump bump(nullptr);
+  Bump bump;
   int64_t arena;
   int64_t slack;
   int64_t stride = 0;
   int64_t scratch_bytes;
   int64_t scratch = 0;
-  bool fits = bump.TakeAligned(static_cast<int64_t>(bucket().arena_bytes), &arena) &&
-              bump.TakeAligned(kReadSlack, &slack) &&
-              CheckedRoundUp(scratch_, kAlignment, &stride) &&
+  bool fits = bump.Take(static_cast<int64_t>(bucket().arena_bytes), &arena) &&
+              bump.Take(kReadSlack, &slack) && CheckedRoundUp(scratch_, kAlignment, &stride) &&
               CheckedMul(stride, request_.workers, &scratch_bytes) &&
-              bump.TakeAligned(scratch_bytes, &scratch);
+              bump.Take(scratch_bytes, &scratch);
   plan_->output_bytes_ = 0;
-  fits = fits && bump.TakeAligned(0, &output_offset_);
+  fits = fits && bump.Take(0, &output_offset_);
   for (uint32_t i = 0; fits && request_.own_outputs && i < plan_->output_count_; ++i) {
     int64_t offset;
-    fits = bump.TakeAligned(plan_->io(plan_->input_count_ + i).bytes, &offset);
+    fits = bump.Take(plan_->io(plan_->input_count_ + i).bytes, &offset);
   }
   if (!fits) return e_->Bad(Rule::kValueTooLarge);
   plan_->output_bytes_ = bump.size() - static_cast<size_t>(output_offset_);
@@ -364,67 +377,45 @@ bool PlanBuilder::Fill() {
   return ForEachInstruction(&PlanBuilder::PrepareInstruction);
 }
 
-bool PlanBuilder::IsChanged(uint32_t value) const {
-  const ValueDef& def = view_.values[value];
-  const auto changed = [this](uint64_t first, uint64_t count) {
-    for (const uint32_t d : view_.value_dims.subspan(first, count)) {
-      if ((SymbolsOf(view_, view_.dims[d]) & changed_) != 0) return true;
-    }
-    return false;
-  };
-  if (changed(def.first_dim, def.rank)) return true;
-  return IsDims(value) &&
-         changed(def.offset, static_cast<uint64_t>(plan_->bytes(value)) / sizeof(int64_t));
-}
-
-// What was sized for the largest shapes is there; smaller ones must not need more.
+// What was sized for the largest shapes stays in its place; smaller ones must not need more.
 bool PlanBuilder::RefreshInstruction(uint32_t index) {
   const uint32_t local = index - plan_->instructions_.first;
-  if (plan_->steps_[local].kind != StepKind::kKernel) return true;
-  const Instruction& ins = view_.instructions[index];
-  bool changed = false;
-  const uint32_t count = ins.input_count + uint32_t{ins.output_count};
-  for (const uint32_t v : view_.operands.subspan(ins.first_operand, count)) {
-    changed = changed || (v != kNoIndex && IsChanged(v));
-  }
-  if (!changed) return true;
-  const int64_t offset = plan_->state_offsets_[local];
-  const int64_t room = where_.state_bytes[local];
+  const bool kernel = plan_->steps_[local].kind == StepKind::kKernel;
+  if (!kernel || (!DescribeOperands(index) && !stale_)) return true;
+  Footprint& footprint = plan_->footprints_[local];
+  const int64_t room = footprint.state_bytes;
   if (!CheckInstruction(index)) return false;
-  const Footprint& footprint = where_.footprints[local];
   if (footprint.state_bytes > room ||
       footprint.scratch_bytes > static_cast<int64_t>(plan_->scratch_stride_)) {
     return e_->Bad(Rule::kScratchSize, room, footprint.state_bytes).At(index);
   }
-  if (offset >= 0) std::memset(plan_->tables_ + offset, 0, static_cast<size_t>(room));
+  footprint.state_bytes = room;
+  if (room != 0) {
+    std::memset(plan_->tables_ + plan_->state_offsets_[local], 0, static_cast<size_t>(room));
+  }
   return PrepareInstruction(index);
 }
 
-bool PlanBuilder::SetSize(uint32_t symbol, int64_t value) {
-  const SymbolDef& def = view_.symbols[symbol];
-  if (value < def.min || value > def.max) {
-    return e_->Fail(Code::kOutOfRange, Rule::kRunSize, value < def.min ? def.min : def.max, value);
+bool PlanBuilder::SetSize(uint32_t index, int64_t value, ErrorSink* e) {
+  e_ = e;
+  const auto symbol = static_cast<size_t>(view_.attrs[view_.instructions[index].first_attr]);
+  int64_t* symbols = plan_->symbols_;
+  std::swap(symbols[symbol], value);
+  if (!CompleteSymbols(view_, symbol, Rule::kRunSize, symbols, e)) {
+    symbols[symbol] = value;  // And all that derives from it, for later runs.
+    (void)CompleteSymbols(view_, symbol, Rule::kRunSize, symbols, e);
+    return e->Again().At(index);
   }
-  plan_->symbols_[symbol] = value;
-  if (!DeriveSymbols(view_, symbol, plan_->symbols_, e_)) return false;
-  changed_ = uint64_t{1} << symbol;
-  for (size_t s = symbol; s < view_.symbols.size(); ++s) {
-    const SymbolDef& other = view_.symbols[s];
-    if (!IsDerived(other)) continue;
-    const uint64_t sources =
-        SymbolsOf(view_, view_.dims[other.a]) | SymbolsOf(view_, view_.dims[other.b]);
-    if ((sources & changed_) != 0) changed_ |= uint64_t{1} << s;
-  }
-  if (!Describe()) return false;
-  for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
-    if (IsDims(v) && IsChanged(v) && !FillDims(v)) return false;
-  }
-  return ForEachInstruction(&PlanBuilder::RefreshInstruction);
+  stale_ = !Describe() || !FillAllDims() || !ForEachInstruction(&PlanBuilder::RefreshInstruction);
+  return !stale_;
 }
 
 Plan* PlanBuilder::Build() {
   if (!Measure() || !AllocatePlan()) return nullptr;
-  if (Fill()) return plan_;
+  if (Fill()) {
+    plan_->builder_ = new (plan_ + 1) PlanBuilder(*this);
+    return plan_;
+  }
   plan_->Destroy();
   return nullptr;
 }

@@ -13,24 +13,15 @@
 
 namespace floe::runtime {
 
-// Hands out consecutive pieces. With a null base it only measures, and the pieces are null.
+// Measures consecutive pieces of 64-byte aligned memory.
 class Bump {
  public:
-  explicit Bump(char* base) : base_(base) {}
-
-  template <typename T>
-  void Take(T** out, size_t count) {
-    *out = static_cast<T*>(TakeBytes(count * sizeof(T), alignof(T)));
-  }
-  // Offset of a 64-byte aligned piece. False on overflow.
-  bool TakeAligned(int64_t bytes, int64_t* offset);
-  size_t size() const { return size_; }
+  // The piece's offset. False on overflow.
+  bool Take(int64_t bytes, int64_t* offset);
+  size_t size() const { return static_cast<size_t>(size_); }
 
  private:
-  void* TakeBytes(size_t bytes, size_t alignment);  // Null when it only measures.
-
-  char* base_;
-  size_t size_ = 0;
+  int64_t size_ = 0;
 };
 
 // Builds one plan.
@@ -38,15 +29,14 @@ class PlanBuilder {
  public:
   PlanBuilder(const PlanRequest& request, ErrorSink* e)
       : request_(request), view_(request.model->view()), e_(e) {}
-  // To describe a part of a plan again.
-  PlanBuilder(Plan* plan, ErrorSink* e)
-      : request_(plan->request_), view_(*plan->view_), e_(e), plan_(plan), where_(plan->where_) {}
 
   // Null, and an error, if there can be no plan.
   Plan* Build();
-  bool SetSize(uint32_t symbol, int64_t value);
+  // Plan::SetSize: the builder stays with its plan.
+  bool SetSize(uint32_t index, int64_t value, ErrorSink* e);
 
  private:
+  struct Table;
   using InstructionFn = bool (PlanBuilder::*)(uint32_t index);
   // Calls f for every instruction in execution order, nested blocks after their instruction.
   bool ForEachInstruction(InstructionFn f) {
@@ -63,7 +53,6 @@ class PlanBuilder {
   bool Measure();
   bool Fill();
   bool AllocatePlan();
-  void Layout(Bump* bump, Plan* plan) const;
   void UseValue(uint32_t value);
   bool UseOperands(uint32_t index);
   bool FindUses();
@@ -74,6 +63,7 @@ class PlanBuilder {
   bool SizeStaging(const BlockDef& body);
   bool SizeTables(uint32_t index);
   bool AllocateTables();
+  bool FillAllDims();
   bool FillDims(uint32_t value);
   bool AllocateBlock();
   void* Locate(uint32_t value) const;
@@ -84,6 +74,7 @@ class PlanBuilder {
   bool CheckOverlap(uint32_t index);
   bool PrepareInstruction(uint32_t index);
   bool RefreshInstruction(uint32_t index);
+  bool DescribeOperands(uint32_t index);
 
   uint32_t Root(uint32_t value) const {
     const ValueDef& v = view_.values[value];
@@ -98,21 +89,18 @@ class PlanBuilder {
   }
   const BucketDef& bucket() const { return view_.buckets[plan_->bucket_]; }
   uint32_t Local(uint32_t value) const { return value - plan_->values_.first; }
-  // Whether its dims or content have symbols that the run has just found.
-  bool IsChanged(uint32_t value) const;
 
-  const PlanRequest& request_;
+  const PlanRequest request_;
   const ProgramView& view_;
-  ErrorSink* const e_;
+  ErrorSink* e_;
   Plan draft_ = {};  // Ranges and counts, before there is memory.
   Plan* plan_ = nullptr;
   uint32_t uses_of_io_ = 0;
-  PlanTables where_;
-  Bump tables_{nullptr};
+  Bump tables_;
   int64_t scratch_ = 0;
   char* arena_ = nullptr;
   int64_t output_offset_ = 0;  // Of owned outputs, in the block.
-  uint64_t changed_ = 0;       // Bit s: SetSize changes symbol s.
+  bool stale_ = false;         // SetSize has failed: not all instructions are prepared.
 };
 
 }  // namespace floe::runtime

@@ -35,7 +35,7 @@ void* PlanBuilder::Locate(uint32_t value) const {
     case Storage::kState:
       return request_.states[def.link];
     case Storage::kDims:
-      return plan_->tables_ + where_.dims_offsets[Local(value)];
+      return plan_->tables_ + plan_->dims_offsets_[Local(value)];
     default:
       return nullptr;
   }
@@ -44,7 +44,7 @@ void* PlanBuilder::Locate(uint32_t value) const {
 void PlanBuilder::Resolve(uint32_t value, void** slot) {
   if (value == kNoIndex) return;
   const uint32_t root = Root(value);
-  const uint32_t io = where_.io_index[Local(root)];
+  const uint32_t io = plan_->io_index_[Local(root)];
   *slot = plan_->data_[Local(root)];
   if (io == kNoIndex) return;
   Plan::Patch& patch = plan_->patches_[plan_->patch_count_];
@@ -57,8 +57,8 @@ void PlanBuilder::ResolveBlockValues(uint32_t first, uint32_t count) {
   for (uint32_t i = first; i < first + count; ++i) {
     const uint32_t local = i - plan_->block_values_.first;
     Resolve(view_.block_values[i], &plan_->block_data_[local]);
-    if (where_.staging_offsets[local] >= 0) {
-      plan_->staging_[local] = plan_->tables_ + where_.staging_offsets[local];
+    if (plan_->staging_offsets_[local] >= 0) {
+      plan_->staging_[local] = plan_->tables_ + plan_->staging_offsets_[local];
     }
   }
 }
@@ -95,7 +95,7 @@ bool PlanBuilder::ResolvePointers() {
 // In-place execution was agreed on at the bucket's corner; smaller shapes must allow it too.
 bool PlanBuilder::CheckOverlap(uint32_t index) {
   const Instruction& ins = view_.instructions[index];
-  const Footprint& footprint = where_.footprints[index - plan_->instructions_.first];
+  const Footprint& footprint = plan_->footprints_[index - plan_->instructions_.first];
   const auto inputs = view_.Inputs(ins);
   const auto outputs = view_.Outputs(ins);
   const auto data = [this](uint32_t v) { return plan_->data_[Local(Root(v))]; };
@@ -132,7 +132,7 @@ bool PlanBuilder::PrepareInstruction(uint32_t index) {
   if (impl == nullptr || impl->prepare == nullptr) {
     return e_->Fail(Code::kUnsupported, Rule::kInstructionKernel).At(index);
   }
-  const Footprint& footprint = where_.footprints[local];
+  const Footprint& footprint = plan_->footprints_[local];
   const int64_t offset = plan_->state_offsets_[local];
   void* state = offset >= 0 ? plan_->tables_ + offset : nullptr;
   step.parallel = request_.workers > 1 && WorthSharing(footprint);

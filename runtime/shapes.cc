@@ -75,16 +75,6 @@ bool SolveSymbols(const ProgramView& p, std::span<const uint32_t> params, const 
   return true;
 }
 
-// What no input determines: sizes that the run finds are at their bound, what is not used is small.
-void Complete(const ProgramView& p, int64_t* symbols) {
-  for (size_t s = 0; s < p.symbols.size(); ++s) {
-    const SymbolDef& def = p.symbols[s];
-    if (symbols[s] != kUnknown || IsDerived(def)) continue;
-    const bool data = def.kind == static_cast<uint32_t>(SymbolKind::kData);
-    symbols[s] = data ? def.max : RoundUp(def.min, def.multiple);
-  }
-}
-
 bool PickBucket(const ProgramView& p, const MethodDef& method, const int64_t* symbols,
                 uint32_t* bucket, ErrorSink* e) {
   const size_t n = p.symbols.size();
@@ -102,13 +92,18 @@ bool PickBucket(const ProgramView& p, const MethodDef& method, const int64_t* sy
 
 }  // namespace
 
-bool DeriveSymbols(const ProgramView& p, size_t first, int64_t* symbols, ErrorSink* e) {
+bool CompleteSymbols(const ProgramView& p, size_t first, Rule rule, int64_t* symbols,
+                     ErrorSink* e) {
   for (size_t s = first; s < p.symbols.size(); ++s) {
     const SymbolDef& def = p.symbols[s];
-    if (!IsDerived(def)) continue;
-    if (!EvalDerived(p, def, symbols, &symbols[s]) || symbols[s] < def.min ||
-        symbols[s] > def.max) {
-      return e->Fail(Code::kInvalidArgument, Rule::kBindSymbolRange, def.max, symbols[s]);
+    if (IsDerived(def)) {
+      if (!EvalDerived(p, def, symbols, &symbols[s])) return e->Fail(Code::kOutOfRange, rule);
+    } else if (symbols[s] == kUnknown) {
+      const bool data = def.kind == static_cast<uint32_t>(SymbolKind::kData);
+      symbols[s] = data ? def.max : RoundUp(def.min, def.multiple);
+    }
+    if (symbols[s] < def.min || symbols[s] > def.max) {
+      return e->Fail(Code::kOutOfRange, rule, symbols[s] < def.min ? def.min : def.max, symbols[s]);
     }
   }
   return true;
@@ -133,8 +128,7 @@ bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tenso
   }
   for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kUnknown;
   if (!SolveSymbols(p, params, inputs, symbols, e)) return false;
-  Complete(p, symbols);
-  if (!DeriveSymbols(p, 0, symbols, e)) return false;
+  if (!CompleteSymbols(p, 0, Rule::kBindSymbolRange, symbols, e)) return false;
   if (!PickBucket(p, method, symbols, bucket, e)) return false;
   for (size_t i = 0; i < params.size(); ++i) {
     const ValueDef& v = p.values[params[i]];

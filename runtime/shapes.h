@@ -14,15 +14,15 @@ namespace floe::runtime {
 // Checks dtype and rank of every input of the method (there must be exactly as many as it has
 // params) and solves the symbols: an input dimension with one unknown symbol determines it. Sizes
 // that only a run finds (kData) are at their maximum. Then takes the first bucket that covers the
-// values. At last compares every dimension. `symbols` has one element per
-// symbol. kBind... rules, with value and axis of the offending input. O(symbols + input
-// dimensions).
+// values. At last compares every dimension. `symbols` has one element per symbol. kBind... rules,
+// with value and axis of the offending input. O(symbols + input dimensions).
 bool SolveShapes(const ProgramView& program, const MethodDef& method, const floe_tensor* inputs,
                  uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e);
 
-// The derived symbols from number `first` on, from the others. kBindSymbolRange, with the bound and
-// the value, if one lies outside of its bounds.
-bool DeriveSymbols(const ProgramView& program, size_t first, int64_t* symbols, ErrorSink* e);
+// What nothing has determined among the symbols from number `first` on: derived ones. `rule`, with
+// the bound and the value, if a symbol lies outside of its bounds.
+bool CompleteSymbols(const ProgramView& program, size_t first, Rule rule, int64_t* symbols,
+                     ErrorSink* e);
 
 }  // namespace floe::runtime
 

@@ -20,9 +20,10 @@ std::vector<int64_t> SizesOf(const ir::Graph& graph, const std::vector<ir::Tenso
     if (shape.size() != inputs[i].dims().size()) continue;
     for (size_t axis = 0; axis < shape.size(); ++axis) {
       if (shape[axis].terms().size() != 1) continue;
-      const auto [symbol, factor] = shape[axis].terms()[0];
+      const ir::DimTerm& term = shape[axis].terms()[0];
       const int64_t rest = inputs[i].dims()[axis] - shape[axis].constant();
-      if (factor > 0 && rest >= 0) sizes[symbol] = rest / factor;
+      if (term.symbol() == nullptr || term.coefficient <= 0 || rest < 0) continue;
+      sizes[*term.symbol()] = rest / term.coefficient;
     }
   }
   return sizes;

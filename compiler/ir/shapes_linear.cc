@@ -125,8 +125,7 @@ absl::StatusOr<Dim> WindowCount(const Inference& n, const Dim& size, const Windo
     const std::optional<Dim> over = start ? Dim::Sub(*start, size) : std::nullopt;
     if (!over) {
       count = std::nullopt;
-    } else if ((over->Min(n.graph.symbols) >= w.begin) !=
-               (over->Max(n.graph.symbols) >= w.begin)) {
+    } else if ((over->Min(n.graph.symbols) >= w.begin) != (over->Max(n.graph.symbols) >= w.begin)) {
       const std::optional<Dim> end = Dim::Add(size, w.begin + w.stride - 1);
       const std::optional<Dim> starts = end ? Dim::DivFloor(*end, w.stride) : std::nullopt;
       count = starts ? Dim::Smaller(*count, *starts) : std::nullopt;

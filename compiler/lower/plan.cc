@@ -7,7 +7,6 @@
 #include "backends/registry.h"
 #include "format/checked.h"
 #include "format/footprint.h"
-#include "format/limits.h"
 #include "format/liveness.h"
 
 namespace floe::lower {
@@ -150,7 +149,7 @@ class Planner {
     const ProgramView view = program_.View();
     for (uint32_t n = 0; n < view.instructions.size(); ++n) {
       const Instruction& i = view.instructions[n];
-      if (IsControlKernel(i.kernel)) continue;  // These only copy.
+      if (i.block_count != 0) continue;  // Control flow only copies.
       std::vector<TensorInfo> infos;
       for (uint32_t k = 0; k < uint32_t{i.input_count} + i.output_count; ++k) {
         const uint32_t v = view.operands[i.first_operand + k];

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 #include "compiler/ir/status_macros.h"
 #include "compiler/lower/select.h"
-#include "format/limits.h"
 
 namespace floe::lower {
 namespace {
@@ -91,7 +90,7 @@ absl::Status Selector::SelectCheck(const ir::Node& node) {
 // The result is a dimension; the instruction only says how large it is.
 absl::Status Selector::SelectSize(const ir::Node& node) {
   const ir::Value& size = *node.output();
-  Spec spec = SpecFor(node, static_cast<KernelId>(kKernelSize), "");
+  Spec spec = SpecFor(node, KernelId::kSize, "");
   spec.attrs = {*(*size.content)[0].terms()[0].symbol()};
   spec.inputs = {Dense(node.input(0))};
   Emit(std::move(spec));

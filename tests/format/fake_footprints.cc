@@ -36,6 +36,13 @@ Status CheckCopy(const OpInfo& op, Footprint* f) {
   return OkStatus();
 }
 
+Status CheckSize(const OpInfo& op) {
+  if (op.input_count != 1 || op.output_count != 0) return Bad(Rule::kInstructionArity);
+  if (op.attr_count != 1) return Bad(Rule::kInstructionAttr);
+  if (op.inputs[0].dtype != DType::kI64) return Bad(Rule::kInstructionDType, 0);
+  return op.inputs[0].rank == 0 ? OkStatus() : Bad(Rule::kInstructionShape, 0);
+}
+
 Status CheckRegion(const OpInfo& op, Footprint* f) {
   if (op.input_count < 1 || op.output_count != 1) return Bad(Rule::kInstructionArity);
   if (op.attr_count != 0) return Bad(Rule::kInstructionAttr);
@@ -96,6 +103,8 @@ class Table final : public FootprintTable {
     switch (static_cast<KernelId>(kernel)) {
       case KernelId::kCopy:
         return CheckCopy(op, footprint);
+      case KernelId::kSize:
+        return CheckSize(op);
       case KernelId::kPointwise:
         return CheckRegion(op, footprint);
       case KernelId::kGather:

@@ -56,6 +56,24 @@ uint32_t ProgramBuilder::AddSymbol(std::string_view name, int64_t min, int64_t m
   return static_cast<uint32_t>(data_.symbols.size() - 1);
 }
 
+uint32_t ProgramBuilder::AddDerived(std::string_view name, SymbolKind kind, const Dim& a,
+                                    const Dim& b, int64_t min, int64_t max) {
+  const uint32_t first = AddDim(a);
+  const uint32_t second = AddDim(b);
+  data_.symbols.push_back({String(name), static_cast<uint32_t>(kind), min, max, 1, first, second});
+  return static_cast<uint32_t>(data_.symbols.size() - 1);
+}
+
+uint32_t ProgramBuilder::AddDataSymbol(std::string_view name, int64_t min, int64_t max) {
+  const uint32_t symbol = AddSymbol(name, min, max);
+  data_.symbols[symbol].kind = static_cast<uint32_t>(SymbolKind::kData);
+  return symbol;
+}
+
+void ProgramBuilder::AddSize(uint32_t count, uint32_t symbol, std::string_view name) {
+  AddInstruction(KernelId::kSize, {count}, {}, {symbol}, {}, name);
+}
+
 uint32_t ProgramBuilder::AddDim(const Dim& dim) {
   const auto first = static_cast<uint32_t>(data_.terms.size());
   for (const auto& [symbol, coefficient] : dim.terms) {

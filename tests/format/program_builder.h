@@ -78,6 +78,11 @@ class ProgramBuilder {
 
   uint32_t String(std::string_view text);  // The index of a string, new or not.
   uint32_t AddSymbol(std::string_view name, int64_t min, int64_t max, int64_t multiple = 1);
+  // The value is what kind says of a and b.
+  uint32_t AddDerived(std::string_view name, SymbolKind kind, const Dim& a, const Dim& b,
+                      int64_t min, int64_t max);
+  // The value is what an AddSize instruction finds.
+  uint32_t AddDataSymbol(std::string_view name, int64_t min, int64_t max);
   uint32_t AddDim(const Dim& dim);
 
   // Values. All return the value's index.
@@ -101,6 +106,7 @@ class ProgramBuilder {
   void AddInstruction(KernelId kernel, const Values& inputs, const Values& outputs,
                       const std::vector<int64_t>& attrs = {}, const std::vector<PwInstr>& code = {},
                       std::string_view name = "");
+  void AddSize(uint32_t count, uint32_t symbol, std::string_view name = "");
   // Each body adds instructions and returns its block's results.
   using Body = std::function<Values()>;
   void AddIf(uint32_t condition, const Values& outputs, const Body& then_body,

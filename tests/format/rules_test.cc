@@ -7,22 +7,26 @@
 namespace floe::testing {
 namespace {
 
-TEST(ProgramRulesTest, EveryDamageIsNamed) {
-  const ProgramData good = EverythingProgram();
-  for (const auto& list : {TableCases(), CodeCases(), PlanCases()}) {
-    for (const ProgramCase& c : list) {
-      SCOPED_TRACE(c.name);
-      ProgramData data = good;
-      c.damage(&data);
-      const Status direct =
-          ValidateProgram(data.View(), Limits{}, FakeFootprints(), DefaultAllocator());
-      EXPECT_FALSE(direct.ok());
-      EXPECT_EQ(direct.rule, c.rule) << ::testing::PrintToString(direct);
-      // The same through a file.
-      const Status read = ReadFile(Written(data.View()));
-      EXPECT_EQ(read.rule, direct.rule) << ::testing::PrintToString(read);
-    }
+void ExpectNamed(const ProgramData& good, const std::vector<ProgramCase>& cases) {
+  for (const ProgramCase& c : cases) {
+    SCOPED_TRACE(c.name);
+    ProgramData data = good;
+    c.damage(&data);
+    const Status direct =
+        ValidateProgram(data.View(), Limits{}, FakeFootprints(), DefaultAllocator());
+    EXPECT_FALSE(direct.ok());
+    EXPECT_EQ(direct.rule, c.rule) << ::testing::PrintToString(direct);
+    // The same through a file.
+    const Status read = ReadFile(Written(data.View()));
+    EXPECT_EQ(read.rule, direct.rule) << ::testing::PrintToString(read);
   }
+}
+
+TEST(ProgramRulesTest, EveryDamageIsNamed) {
+  for (const auto& list : {TableCases(), CodeCases(), PlanCases()}) {
+    ExpectNamed(EverythingProgram(), list);
+  }
+  ExpectNamed(SizesProgram(), SizeCases());
 }
 
 TEST(ProgramRulesTest, EveryRuleOfAFileHasACase) {

@@ -32,6 +32,7 @@ struct ProgramCase {
 std::vector<ProgramCase> TableCases();  // Symbols, dims, values, names, goldens.
 std::vector<ProgramCase> CodeCases();   // Instructions and blocks.
 std::vector<ProgramCase> PlanCases();   // Buckets and arenas.
+std::vector<ProgramCase> SizeCases();   // Damage to SizesProgram instead.
 
 inline Status ReadFile(const AlignedFile& file, const ReadOptions& options = {}) {
   Program program;

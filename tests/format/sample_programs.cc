@@ -145,6 +145,38 @@ ProgramData StateProgram() {
   return b.Build();
 }
 
+ProgramData SizesProgram() {
+  ProgramBuilder b;
+  const uint32_t n = b.AddSymbol("N", 1, 8);
+  const uint32_t k = b.AddDataSymbol("K", 0, 8);
+  const uint32_t all = b.AddDerived("N*K", SymbolKind::kProduct, Dim::Of(n), Dim::Of(k), 0, 64);
+  const uint32_t floor = b.AddDerived("N/2", SymbolKind::kFloorDiv, Dim::Of(n), 2, 0, 4);
+  const uint32_t most = b.AddDerived("max", SymbolKind::kMax, Dim::Of(n), Dim::Of(k), 1, 8);
+  const uint32_t x = b.AddInput("x", DType::kF32, {Dim::Of(n), 4});
+  const uint32_t count = b.AddInput("k", DType::kI64, {});
+  const uint32_t rows = b.AddOutput("rows", DType::kF32, {Dim::Of(k), 4});
+  const uint32_t grid = b.AddOutput("grid", DType::kF32, {Dim::Of(all)});
+  const uint32_t half = b.AddOutput("half", DType::kF32, {Dim::Of(floor)});
+  const uint32_t sizes = b.AddOutput("sizes", DType::kI64, {4});
+  const uint32_t one = b.AddFloats("one", {1}, {1});
+  const uint32_t square = b.AddFloats("square", {1, 1}, {1});
+  const uint32_t twos = b.AddArena("twos", DType::kF32, {Dim::Of(k), 4});
+  const uint32_t wide = b.AddArena("wide", DType::kF32, {Dim::Of(n), Dim::Of(k)});
+  const uint32_t flat = b.AddAlias("flat", wide, {Dim::Of(all)});
+  const uint32_t dims =
+      b.AddDims("dims", {Dim::Of(k), Dim::Of(all), Dim::Of(floor), Dim::Of(most)});
+  b.AddMethod("main", {x, count}, {rows, grid, half, sizes}, [&] {
+    b.AddInstruction(KernelId::kPointwise, {one}, {half}, {}, PwTimes(2.0f), "half");
+    b.AddSize(count, k, "size");
+    b.AddInstruction(KernelId::kPointwise, {square}, {twos}, {}, PwTimes(2.0f), "twos");
+    b.AddInstruction(KernelId::kPointwise, {twos}, {rows}, {}, PwTimes(2.0f), "rows");
+    b.AddInstruction(KernelId::kPointwise, {square}, {wide}, {}, PwTimes(3.0f), "wide");
+    b.AddInstruction(KernelId::kCopy, {flat}, {grid}, {}, {}, "grid");
+    b.AddInstruction(KernelId::kCopy, {dims}, {sizes}, {}, {}, "sizes");
+  });
+  return b.Build();
+}
+
 // "main": x f32 [N, 4], c bool [], trips i64 [] -> y f32 [N, 4], pair f32 [N, 2], shape i64 [2]:
 //   h = x W; a = c ? 2 h : -h; b = a doubled min(trips, 10) times; y = b as [N, 2, 2] and back;
 //   pair = columns 0 and 2 of h; shape = {N, 4}.
@@ -229,11 +261,8 @@ ProgramData EverythingProgram() {
 
 const std::vector<Sample>& SamplePrograms() {
   static const std::vector<Sample> samples = {
-      {"mlp", MlpProgram},
-      {"if", IfProgram},
-      {"loop", LoopProgram},
-      {"state", StateProgram},
-      {"everything", EverythingProgram},
+      {"mlp", MlpProgram},     {"if", IfProgram},       {"loop", LoopProgram},
+      {"state", StateProgram}, {"sizes", SizesProgram}, {"everything", EverythingProgram},
   };
   return samples;
 }

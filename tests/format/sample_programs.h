@@ -27,6 +27,11 @@ ProgramData LoopProgram();
 // "peek": -> y: sum.
 ProgramData StateProgram();
 
+// "main": x f32 [N, 4], k i64 [] -> rows f32 [K, 4], grid f32 [N K], half f32 [floor(N / 2)],
+// sizes i64 [4], N = 1..8: K = k, which must be 0..8; rows are 4, grid is 3, half is 2; sizes are
+// K, N K, floor(N / 2) and max(N, K).
+ProgramData SizesProgram();
+
 // Most features at once; see the source.
 ProgramData EverythingProgram();
 

@@ -36,7 +36,7 @@ std::vector<ProgramCase> TableCases() {
         CASE("symbol_kind", kSymbolRange, d->symbols[0].kind = 6),
         CASE("symbol_operand", kSymbolRange, d->symbols[0].a = 1),
         CASE("symbol_of_itself", kSymbolRange, d->symbols[0].kind = 1;
-             while (d->dims[d->symbols[0].a].term_count == 0) ++d->symbols[0].a),
+             while (d->dims[d->symbols[0].a].term_count == 0)++ d->symbols[0].a),
         CASE("symbols_too_many", kLimitExceeded, d->symbols.resize(65, d->symbols[0])),
         CASE("symbol_unsolvable", kSymbolRange, d->symbols.push_back(d->symbols[0]);
              d->bucket_max = {4, 8, 8, 8, 8, 8, 8, 8}; d->buckets[1].first_max = 2;

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -162,6 +163,47 @@ TEST_P(EveryBackend, StatesLastFromRunToRunAndAreSharedByMethods) {
   ASSERT_FLOE_OK(session.Run({}, peek));
   EXPECT_THAT(ReadOutput<float>(other, 0, peek), ElementsAre(3, 22, 203, 2004));
   EXPECT_THAT(ReadOutput<float>(session, 0, peek), ElementsAre(1, 2, 3, 4));
+}
+
+// Within one binding the size changes from run to run, up and down.
+TEST_P(EveryBackend, ARunFindsItsSizes) {
+  const Model model = OpenProgram(SizesProgram(), GetParam());
+  Session session = MakeSession(model);
+  const std::vector<float> x(32);
+  for (const int64_t n : {5, 8, 1}) {
+    int64_t k = 0;
+    ASSERT_FLOE_OK(session.Bind({TensorOf(x.data(), {n, 4}), TensorOf(&k, std::span<int64_t>())}));
+    EXPECT_THAT(session.Output(0)->Dims(), ElementsAre(8, 4)) << "the bound, before a run";
+    for (const int64_t found : {3, 8, 8, 0, 1, 7}) {
+      k = found;
+      ASSERT_FLOE_OK(session.Run());
+      EXPECT_THAT(session.Output(0)->Dims(), ElementsAre(k, 4));
+      EXPECT_THAT(session.Output(1)->Dims(), ElementsAre(n * k));
+      EXPECT_THAT(session.Output(2)->Dims(), ElementsAre(n / 2));
+      EXPECT_THAT(ReadOutput<float>(session, 0), Each(4.0f));
+      EXPECT_THAT(ReadOutput<float>(session, 1), Each(3.0f));
+      EXPECT_THAT(ReadOutput<float>(session, 2), Each(2.0f));
+      EXPECT_THAT(ReadOutput<int64_t>(session, 3), ElementsAre(k, n * k, n / 2, std::max(n, k)));
+    }
+  }
+}
+
+TEST(SessionTest, ASizeOutsideItsBoundsFailsTheRunOnly) {
+  const Model model = OpenProgram(SizesProgram());
+  Session session = MakeSession(model);
+  const std::vector<float> x(32);
+  int64_t k = 0;
+  ASSERT_FLOE_OK(session.Bind({TensorOf(x.data(), {2, 4}), TensorOf(&k, std::span<int64_t>())}));
+  for (const int64_t bad : {int64_t{9}, int64_t{-1}, INT64_MAX, INT64_MIN}) {
+    k = bad;
+    const Outcome o = session.Run();
+    EXPECT_EQ(o.code(), FLOE_OUT_OF_RANGE);
+    EXPECT_THAT(o.Message(), HasSubstr("K is 0 to 8"));
+    EXPECT_THAT(o.Message(), HasSubstr("got " + std::to_string(bad)));
+    k = 2;
+    ASSERT_FLOE_OK(session.Run());
+    EXPECT_THAT(ReadOutput<int64_t>(session, 3), ElementsAre(2, 4, 1, 2));
+  }
 }
 
 TEST_P(EveryBackend, EverythingAtOnceMatchesItsGolden) {

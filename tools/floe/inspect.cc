@@ -150,7 +150,9 @@ std::string InspectText(const LoadedProgram& loaded) {
   }
   for (const SymbolDef& s : p.symbols) {
     t += absl::StrFormat("symbol %s: %d..%d", Escaped(p.String(s.name)), s.min, s.max);
-    t += s.multiple == 1 ? "\n" : absl::StrFormat(", a multiple of %d\n", s.multiple);
+    if (s.multiple != 1) t += absl::StrFormat(", a multiple of %d", s.multiple);
+    if (s.kind == static_cast<uint32_t>(SymbolKind::kData)) t += ", found by each run";
+    t += IsDerived(s) ? ", computed from others\n" : "\n";
   }
   for (const StateDef& s : p.states) {
     t += absl::StrFormat("state %s: %s\n", Escaped(p.String(s.name)), ValueType(p, s.value));
@@ -168,6 +170,7 @@ std::string InspectText(const LoadedProgram& loaded) {
       const BucketDef& bucket = p.buckets[m.first_bucket + k];
       t += "  bucket";
       for (size_t s = 0; s < p.symbols.size(); ++s) {
+        if (IsDerived(p.symbols[s])) continue;
         t += absl::StrFormat(" %s<=%d", Escaped(p.String(p.symbols[s].name)),
                              p.bucket_max[bucket.first_max + s]);
       }
@@ -215,7 +218,8 @@ std::string InspectJson(const LoadedProgram& loaded) {
     j["symbols"].push_back({{"name", std::string(p.String(s.name))},
                             {"min", s.min},
                             {"max", s.max},
-                            {"multiple", s.multiple}});
+                            {"multiple", s.multiple},
+                            {"kind", s.kind}});
   }
   const auto value = [&](uint32_t v) {
     Json r;
