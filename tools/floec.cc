@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "compiler/ir/control.h"
 #include "compiler/ir/text.h"
 #include "compiler/lower/compile.h"
 #include "tools/cli/exit_codes.h"
@@ -198,6 +199,8 @@ absl::Status CompileTo(const Flags& flags) {
   auto graph = floe::tools::ImportModel(flags.model, flags.inputs, &notes);
   for (const std::string& note : notes) std::fprintf(stderr, "floec: %s\n", note.c_str());
   if (!graph.ok()) return graph.status();
+  // Before the example inputs run: what they find must lie inside.
+  if (absl::Status s = floe::ir::BoundSizes(**graph, options.bounds); !s.ok()) return s;
   for (const std::string& path : flags.goldens) {
     auto golden = ReadGolden(path, **graph, flags);
     if (!golden.ok()) return golden.status();

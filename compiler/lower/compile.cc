@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "backends/registry.h"
 #include "compiler/ir/control.h"
+#include "compiler/ir/status_macros.h"
 #include "compiler/lower/lowered.h"
 #include "compiler/lower/select.h"
 #include "format/allocator.h"
@@ -29,6 +30,20 @@ absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOp
   return plan;
 }
 
+// Dims of a golden's tensor that the program's bounds leave out.
+absl::Status CheckDims(const ir::Graph& graph, const ir::Value& value, const ir::Tensor& tensor) {
+  for (size_t a = 0; a < std::min(value.rank(), tensor.dims().size()); ++a) {
+    const int64_t min = value.shape()[a].Min(graph.symbols),
+                  max = value.shape()[a].Max(graph.symbols);
+    if (tensor.dims()[a] >= min && tensor.dims()[a] <= max) continue;
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "axis %d of the golden for '%s' is %d, but the program is compiled for %s, %d to %d; widen "
+        "the bounds (--dim, --bound) or give another golden",
+        a, value.name(), tensor.dims()[a], value.shape()[a].ToString(graph.symbols), min, max));
+  }
+  return absl::OkStatus();
+}
+
 // Every golden must fit the method: a file whose own check cannot pass is worse than none.
 absl::Status AddGoldens(const ir::Graph& graph, const std::vector<Golden>& goldens,
                         LoweredProgram* program) {
@@ -45,6 +60,12 @@ absl::Status AddGoldens(const ir::Graph& graph, const std::vector<Golden>& golde
             "the golden for input '%s' is %s, the model takes %s", graph.inputs()[i]->name(),
             DTypeName(golden.inputs[i].dtype()), DTypeName(graph.inputs()[i]->dtype())));
       }
+    }
+    for (size_t i = 0; i < golden.inputs.size(); ++i) {
+      FLOE_TRY(CheckDims(graph, *graph.inputs()[i], golden.inputs[i]));
+    }
+    for (size_t i = 0; i < golden.outputs.size(); ++i) {
+      FLOE_TRY(CheckDims(graph, *graph.outputs()[i], golden.outputs[i]));
     }
     program->AddGolden(golden.inputs, golden.outputs, golden.rtol, golden.atol);
   }

@@ -24,7 +24,9 @@ TEST(Registry, EveryFamilyHasACheckATwinAndAKernelInEveryTable) {
     Footprint footprint;
     const Status status = KernelFootprints().Check(id, OpInfo{}, &footprint);
     EXPECT_FALSE(status.ok());
-    EXPECT_EQ(status.rule == Rule::kInstructionKernel, IsControl(family));
+    // The executor's own have no kernels; Size has no block either, and so a check like others'.
+    EXPECT_EQ(status.rule == Rule::kInstructionKernel,
+              IsControl(family) && family != KernelId::kSize);
     for (const KernelTable* table : AllKernelTables()) {
       EXPECT_EQ(table->kernels[id].prepare == nullptr, IsControl(family)) << table->isa;
       EXPECT_EQ(table->kernels[id].run == nullptr, IsControl(family)) << table->isa;
@@ -33,7 +35,7 @@ TEST(Registry, EveryFamilyHasACheckATwinAndAKernelInEveryTable) {
 }
 
 TEST(Registry, UnknownFamiliesAreRefused) {
-  for (uint32_t id : {0u, 4u, 9u, 41u, kMaxKernelId, 0xffffffffu}) {
+  for (uint32_t id : {0u, 5u, 9u, 41u, kMaxKernelId, 0xffffffffu}) {
     EXPECT_EQ(FindKernel(id), nullptr);
     Footprint footprint;
     EXPECT_EQ(KernelFootprints().Check(id, OpInfo{}, &footprint).rule, Rule::kInstructionKernel);
@@ -121,6 +123,15 @@ KernelCase Check() {
   return c;
 }
 
+KernelCase Size() {
+  KernelCase c;
+  c.kernel = KernelId::kSize;
+  c.inputs = {Dense({})};
+  c.inputs[0].dtype = DType::kI64;
+  c.attrs = {0};
+  return c;
+}
+
 struct Refusal {
   std::string what;
   KernelCase (*base)();
@@ -184,6 +195,18 @@ std::vector<Refusal> Refusals() {
        Rule::kInstructionCode},
       {"gemm: register out of range", Gemm, [](C c) { c->code[1].b = 16; }, Rule::kInstructionCode},
       {"gemm: register not written", Gemm, [](C c) { c->code[1].b = 2; }, Rule::kInstructionCode},
+      {"size: an output", Size, [](C c) { c->outputs = c->inputs; }, Rule::kInstructionArity},
+      {"size: no count", Size, [](C c) { c->inputs.clear(); }, Rule::kInstructionArity},
+      {"size: no symbol", Size, [](C c) { c->attrs.clear(); }, Rule::kInstructionAttr},
+      {"size: a float", Size, [](C c) { c->inputs[0].dtype = DType::kF64; },
+       Rule::kInstructionDType},
+      {"size: a vector", Size,
+       [](C c) {
+         c->inputs[0] = Dense({1});
+         c->inputs[0].dtype = DType::kI64;
+       },
+       Rule::kInstructionShape},
+      {"size: code", Size, [](C c) { c->code = {PwLoad(1, 0)}; }, Rule::kInstructionCode},
       {"check: an output", Check, [](C c) { c->outputs = c->inputs; }, Rule::kInstructionArity},
       {"check: two conditions", Check, [](C c) { c->inputs.push_back(c->inputs[0]); },
        Rule::kInstructionArity},

@@ -281,7 +281,7 @@ def golden(module, args, kwargs, names):
     arrays = {f"in/{k}": v.clone().numpy() for k, v in zip(names, [*args, *kwargs.values()])}
     with torch.no_grad():
         result = module(*args, **kwargs)
-    arrays.update({f"out/{name}": np.array(array) for name, array in flat(result)})
+    arrays.update({f"out/{name}": np.array(array, order="C") for name, array in flat(result)})
     return arrays
 
 

@@ -481,9 +481,13 @@ std::optional<ir::Dim> DimBinary(Op op, const ir::Dim& a, const ir::Dim& b,
       return ir::Dim::Sub(a, b);
     case Op::kMul:
       return ir::Dim::Mul(a, b);
-    case Op::kPow:
-      if (b == ir::Dim(1)) return a;
-      return std::nullopt;
+    case Op::kPow: {
+      constexpr int64_t kMaxPower = 8;
+      if (!b.is_constant() || b.constant() < 0 || b.constant() > kMaxPower) return std::nullopt;
+      std::optional<ir::Dim> power(1);
+      for (int64_t i = 0; i < b.constant() && power; ++i) power = ir::Dim::Mul(*power, a);
+      return power;
+    }
     case Op::kFloorDiv: {
       if (const auto exact = ir::Dim::DivExact(a, b)) return exact;
       return b.is_constant() && b.constant() > 0 ? ir::Dim::DivFloor(a, b.constant())
@@ -528,7 +532,8 @@ absl::StatusOr<ir::Dim> ToDim(const SymExpr& e, const SymbolDims& dims,
   }
   const auto undecided = [&] {
     return absl::UnimplementedError(absl::StrFormat(
-        "the size '%s' is no sum of multiples of symbols; fix one of its symbols with --dim",
+        "the size '%s' cannot be written with sums, products, floors, max and min of symbols; fix "
+        "one of its symbols with --dim",
         ToText(e)));
   };
   std::optional<ir::Dim> result;
