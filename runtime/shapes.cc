@@ -98,7 +98,7 @@ bool CompleteSymbols(const ProgramView& p, size_t first, Rule rule, int64_t* sym
     const SymbolDef& def = p.symbols[s];
     if (IsDerived(def)) {
       if (!EvalDerived(p, def, symbols, &symbols[s])) return e->Fail(Code::kOutOfRange, rule);
-    } else if (symbols[s] == kUnknown) {
+    } else if (symbols[s] == kUnknown && rule == Rule::kBindSymbolRange) {
       const bool data = def.kind == static_cast<uint32_t>(SymbolKind::kData);
       symbols[s] = data ? def.max : RoundUp(def.min, def.multiple);
     }

@@ -19,8 +19,9 @@ namespace floe::runtime {
 bool SolveShapes(const ProgramView& program, const MethodDef& method, const floe_tensor* inputs,
                  uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e);
 
-// What nothing has determined among the symbols from number `first` on: derived ones. `rule`, with
-// the bound and the value, if a symbol lies outside of its bounds.
+// What nothing has determined among the symbols from number `first` on: derived ones, and in Bind
+// (kBindSymbolRange, else kRunSize) those that are not solved. `rule`, with the bound and the value,
+// if a symbol lies outside of its bounds.
 bool CompleteSymbols(const ProgramView& program, size_t first, Rule rule, int64_t* symbols,
                      ErrorSink* e);
 

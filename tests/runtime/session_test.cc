@@ -188,7 +188,7 @@ TEST_P(EveryBackend, ARunFindsItsSizes) {
   }
 }
 
-TEST(SessionTest, ASizeOutsideItsBoundsFailsTheRunOnly) {
+TEST(Session, ASizeOutsideItsBoundsFailsTheRunOnly) {
   const Model model = OpenProgram(SizesProgram());
   Session session = MakeSession(model);
   const std::vector<float> x(32);
