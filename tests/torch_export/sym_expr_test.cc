@@ -60,6 +60,8 @@ TEST(SymExpr, BecomesADimension) {
       {"a**0", "1"},
       {"b//3", "floor((b)/3)"},
       {"CeilDiv(b, 3)", "floor((b+2)/3)"},
+      {"-((-b)//3)", "floor((b+2)/3)"},
+      {"-((1 - 2*b)//4) + a", "a+floor((b+1)/2)"},
       {"a % 2", "a-2*floor((a)/2)"},
       {"Max(a, 4)", "max(a,4)"},
       {"Min(a, 4) + 1", "min(a,4)+1"},

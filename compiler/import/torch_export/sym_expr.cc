@@ -537,6 +537,17 @@ absl::StatusOr<ir::Dim> ToDim(const SymExpr& e, const SymbolDims& dims,
         ToText(e)));
   };
   std::optional<ir::Dim> result;
+  if (e.op == Op::kNeg && e.args[0].op == Op::kFloorDiv && e.args[0].args.size() == 2) {
+    // -(-a // n), a quotient rounded up, as one floor: a difference of two would hide its bounds.
+    FLOE_TRY_ASSIGN(const ir::Dim a, ToDim(e.args[0].args[0], dims, symbols));
+    FLOE_TRY_ASSIGN(const ir::Dim n, ToDim(e.args[0].args[1], dims, symbols));
+    const std::optional<ir::Dim> up = ir::Dim::Sub(n, a);
+    const std::optional<ir::Dim> dividend = up ? ir::Dim::Sub(*up, 1) : std::nullopt;
+    if (dividend && n.is_constant() && n.constant() > 0) {
+      result = ir::Dim::DivFloor(*dividend, n.constant());
+    }
+    if (result) return *result;
+  }
   for (size_t i = 0; i < e.args.size(); ++i) {
     FLOE_TRY_ASSIGN(const ir::Dim arg, ToDim(e.args[i], dims, symbols));
     if (e.op == Op::kNeg) {
