@@ -158,6 +158,11 @@ void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, 
 struct PrefetchPlan {
   const char* base = nullptr;
   int64_t step = 0;  // Bytes for each k step, at most a line.
+
+  // Where tile `tile` of the block starts; `b` without a plan, for one line again and again.
+  const char* At(int64_t tile, int64_t k, const float* b) const {
+    return base != nullptr ? base + tile * step * k : reinterpret_cast<const char*>(b);
+  }
 };
 
 PrefetchPlan PlanPrefetch(const Product& p, const TaskBlock& block, int64_t group) {
@@ -187,79 +192,179 @@ FLOE_INLINE void SetEpilogue(const Product& p, TileArgs* t) {
   t->high = e.high;
 }
 
+// The rows of several tiles: what the A descriptor, y and the residual have for each.
+struct RowTable {
+  static constexpr int64_t kRows = 256;
+  const float* a[kRows];
+  float* y[kRows];
+  const float* residual[kRows];
+};
+
+// What is the same for all rows of a panel group.
+struct RowBases {
+  const float* a;
+  float* y;
+  const float* residual;  // Null: none.
+  GridStrides residual_strides;
+};
+
+// rows[i] = base + i * step.
+template <class T>
+FLOE_INLINE void FillRows(T* base, int64_t step, int64_t count, T** rows) {
+  for (int64_t i = 0; i < count; ++i) rows[i] = base + i * step;
+}
+
+// The table for `count` rows from *at on, which moves behind them.
+void FillRowTable(const ProductState& s, const RowBases& bases, int64_t count, Position* at,
+                  RowTable* table) {
+  for (int64_t done = 0; done < count;) {
+    const int64_t left = s.grid.width - at->x;
+    const int64_t run = count - done < left ? count - done : left;
+    FillRows(bases.a + OffsetOf(s.a, *at), s.a.x, run, table->a + done);
+    FillRows(bases.y + OffsetOf(s.y, *at), s.y.x, run, table->y + done);
+    if (bases.residual != nullptr) {
+      FillRows(bases.residual + OffsetOf(bases.residual_strides, *at), bases.residual_strides.x,
+               run, table->residual + done);
+    }
+    done += run;
+    at->x += run;
+    if (at->x == s.grid.width) {
+      at->x = 0;
+      if (++at->y == s.grid.height) {
+        at->y = 0;
+        ++at->image;
+      }
+    }
+  }
+}
+
+// All row tiles of a block for the panels of *t, whose epilogue happens in registers: several
+// tiles for each call, so that the loop over them is the micro-kernel's own.
+void RunTileRuns(const ProductState& s, const TaskBlock& block, const RowBases& bases,
+                 int64_t panels, const PrefetchPlan& prefetch, TileArgs* t) {
+  const Tiling& tiling = s.tiling;
+  RowTable table;
+  t->a_rows = table.a;
+  t->y_rows = table.y;
+  t->residual_rows = table.residual;
+  int64_t row = RowOfTile(tiling, block.row_tile_begin);
+  Position at = PositionOf(s.grid, row);
+  for (int64_t tile = block.row_tile_begin; tile < block.row_tile_end;) {
+    const int64_t rows = RowOfTile(tiling, tile + 1) - row;
+    const int64_t end = EndOfEqualTiles(tiling, tile);
+    int64_t tiles = (end < block.row_tile_end ? end : block.row_tile_end) - tile;
+    if (tiles > RowTable::kRows / rows) tiles = RowTable::kRows / rows;
+    FillRowTable(s, bases, tiles * rows, &at, &table);
+    t->tiles = tiles;
+    t->prefetch = prefetch.At(tile - block.row_tile_begin, tiling.k, t->b);
+    FindTile(rows, panels)(*t);
+    tile += tiles;
+    row += tiles * rows;
+  }
+}
+// A panel group of a block.
+struct GroupRange {
+  int64_t column, columns, panels;
+  bool spill;  // The epilogue runs over the scratch tile.
+};
+
+GroupRange GroupAt(const Product& p, int64_t group) {
+  const Tiling& t = p.state->tiling;
+  const int64_t panel = t.panels * group / t.groups;
+  GroupRange g;
+  g.panels = t.panels * (group + 1) / t.groups - panel;
+  g.column = panel * kPanel;
+  g.columns = t.n - g.column < g.panels * kPanel ? t.n - g.column : g.panels * kPanel;
+  const bool partial = g.columns != g.panels * kPanel;
+  const Epilogue& e = p.state->epilogue;
+  g.spill = !e.in_registers || p.y_column != 1 || (partial && !kMasksTails) ||
+            (p.y16 != nullptr && e.post != Post::kNone);
+  return g;
+}
+
+// As RunTileRuns one tile at a time, for everything that happens after each or that takes other
+// pointers than f32's.
+void RunSingleTiles(const Product& p, const TaskBlock& block, const RowBases& bases,
+                    const GroupRange& group, const PrefetchPlan& prefetch, TileArgs* t) {
+  const ProductState& s = *p.state;
+  const Tiling& tiling = s.tiling;
+  const Epilogue& e = s.epilogue;
+  const auto find = s.find != nullptr ? s.find : &FindTile;
+  const int64_t first_row_offset = p.first_row * s.a.x;
+  t->tiles = 1;
+  t->a_rows = nullptr;
+  t->y_rows = nullptr;
+  t->residual_rows = nullptr;
+  int64_t row = RowOfTile(tiling, block.row_tile_begin);
+  RowCursor cursor(s, bases.residual_strides, row);
+  for (int64_t tile = block.row_tile_begin; tile < block.row_tile_end; ++tile) {
+    const int64_t row_end = RowOfTile(tiling, tile + 1);
+    const int64_t rows = row_end - row;
+    const Position at = cursor.position();
+    for (int64_t i = 0; i < rows; ++i) {
+      int64_t a, y, r;
+      cursor.Next(&a, &y, &r);
+      if (p.a16 != nullptr) {
+        t->a16[i] = p.a16 + (a - first_row_offset);
+      } else {
+        t->a[i] = bases.a + a;
+      }
+      if (p.y16 != nullptr) {
+        t->y16[i] = p.y16 + group.column + y;
+      } else {
+        t->y[i] = bases.y + y;
+      }
+      t->residual[i] = bases.residual + r;
+    }
+    t->prefetch = prefetch.At(tile - block.row_tile_begin, tiling.k, t->b);
+    find(rows, group.panels)(*t);
+    if (group.spill) {
+      FinishSpilledTile(p, *t, at, rows, group.column, group.columns, group.panels * kPanel);
+    } else if (e.post != Post::kNone) {
+      FinishRows(e.post, t->y, rows, group.columns);
+    }
+    row = row_end;
+  }
+}
+
 // Computes the block's part of y.
 [[maybe_unused]] void RunBlock(const Product& p, const TaskBlock& block) {
   const ProductState& s = *p.state;
-  const Tiling& tiling = s.tiling;
   const Epilogue& e = s.epilogue;
   TileArgs t;
   t.taps = p.taps;
   t.tap_count = s.tap_count;
   t.run = s.run;
-  t.panel_stride = tiling.k * kPanel;
+  t.panel_stride = s.tiling.k * kPanel;
   t.narrow_y = p.y16 != nullptr;
   SetEpilogue(p, &t);
-  const auto find = s.find != nullptr ? s.find : &FindTile;
   const float* bias = nullptr;
   if (e.bias >= 0) bias = static_cast<const float*>(p.operands[e.bias]) + p.channel;
-  const int64_t first_row_offset = p.first_row * s.a.x;
   const float* residual = nullptr;
-  GridStrides residual_strides;
+  RowBases bases{};
+  if (p.a != nullptr) bases.a = p.a - p.first_row * s.a.x;
   if (e.residual >= 0) {
     const EpilogueOperandInfo& info = s.operands[e.residual];
     residual = static_cast<const float*>(p.operands[e.residual]) + info.offset + p.channel;
-    residual_strides = info.strides;
+    bases.residual_strides = info.strides;
   }
+  const bool runs = s.find == nullptr && p.y16 == nullptr && e.post == Post::kNone;
   for (int64_t group = block.group_begin; group < block.group_end; ++group) {
-    const int64_t panel = tiling.panels * group / tiling.groups;
-    const int64_t panel_end = tiling.panels * (group + 1) / tiling.groups;
-    const int64_t panels = panel_end - panel;
-    const int64_t column = panel * kPanel;
-    const int64_t columns =
-        tiling.n - column < panels * kPanel ? tiling.n - column : panels * kPanel;
-    const bool partial = columns != panels * kPanel;
-    const bool spill = !e.in_registers || p.y_column != 1 || (partial && !kMasksTails) ||
-                       (t.narrow_y && e.post != Post::kNone);
+    const GroupRange g = GroupAt(p, group);
     t.b = reinterpret_cast<const float*>(reinterpret_cast<const char*>(p.b) +
-                                         (panel - p.first_panel) * t.panel_stride * s.column_bytes);
-    t.bias = bias != nullptr ? bias + column : nullptr;
-    t.last_columns = static_cast<uint32_t>(columns - (panels - 1) * kPanel);
-    t.spill = spill ? p.tile_scratch : nullptr;
+                                         (g.column / kPanel - p.first_panel) * t.panel_stride *
+                                             s.column_bytes);
+    t.bias = bias != nullptr ? bias + g.column : nullptr;
+    t.last_columns = static_cast<uint32_t>(g.columns - (g.panels - 1) * kPanel);
+    t.spill = g.spill ? p.tile_scratch : nullptr;
     const PrefetchPlan prefetch = PlanPrefetch(p, block, group);
     t.prefetch_step = prefetch.step;
-    const float* residual_base = residual != nullptr ? residual + column : nullptr;
-    float* y_base = p.y16 != nullptr ? nullptr : p.y + column * p.y_column;
-    int64_t row = tiling.m * block.row_tile_begin / tiling.row_tiles;
-    RowCursor cursor(s, residual_strides, row);
-    for (int64_t tile = block.row_tile_begin; tile < block.row_tile_end; ++tile) {
-      const int64_t row_end = tiling.m * (tile + 1) / tiling.row_tiles;
-      const int64_t rows = row_end - row;
-      const Position at = cursor.position();
-      for (int64_t i = 0; i < rows; ++i) {
-        int64_t a, y, r;
-        cursor.Next(&a, &y, &r);
-        if (p.a16 != nullptr) {
-          t.a16[i] = p.a16 + (a - first_row_offset);
-        } else {
-          t.a[i] = p.a + (a - first_row_offset);
-        }
-        if (p.y16 != nullptr) {
-          t.y16[i] = p.y16 + column + y;
-        } else {
-          t.y[i] = y_base + y;
-        }
-        t.residual[i] = residual_base + r;
-      }
-      t.prefetch = prefetch.base != nullptr
-                       ? prefetch.base + (tile - block.row_tile_begin) * prefetch.step * tiling.k
-                       : reinterpret_cast<const char*>(t.b);
-      find(rows, panels)(t);
-      if (spill) {
-        FinishSpilledTile(p, t, at, rows, column, columns, panels * kPanel);
-      } else if (e.post != Post::kNone) {
-        FinishRows(e.post, t.y, rows, columns);
-      }
-      row = row_end;
+    if (residual != nullptr) bases.residual = residual + g.column;
+    if (p.y != nullptr) bases.y = p.y + g.column * p.y_column;
+    if (runs && !g.spill) {
+      RunTileRuns(s, block, bases, g.panels, prefetch, &t);
+    } else {
+      RunSingleTiles(p, block, bases, g, prefetch, &t);
     }
   }
 }

@@ -32,8 +32,8 @@ struct Epilogue {
 // The kind of epilogue operand `operand` of a result with `channels` physical columns.
 OperandKind EpilogueOperandKind(const TensorInfo& operand, int64_t channels);
 
-// `op` has passed its family's Check; its epilogue operands start at input `extra`. `posts`: whether
-// the kernel runs Epilogue::post.
+// `op` has passed its family's Check; its epilogue operands start at input `extra`. `posts`:
+// whether the kernel runs Epilogue::post.
 Epilogue ClassifyEpilogue(const OpInfo& op, uint32_t extra, int64_t channels, bool posts = false);
 
 }  // namespace floe::cpu

@@ -39,6 +39,7 @@ void HalfTile(const TileArgs& t) {
   PrefetchRows<kRows, kVecs>(t);
   const auto* b = reinterpret_cast<const uint16_t*>(t.b);
   const char* prefetch = t.prefetch;
+  int64_t prefetch_step = t.prefetch_step;
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     int64_t k = t.taps[tap];
     const int64_t end = k + t.run;
@@ -51,7 +52,7 @@ void HalfTile(const TileArgs& t) {
       }
       b += kPanel;
       __builtin_prefetch(prefetch, 0, 2);
-      prefetch += t.prefetch_step;
+      prefetch = Advance(prefetch, &prefetch_step);
       FLOE_UNROLL
       for (int i = 0; i < kRows; ++i) {
         const F32 x = Held(Broadcast(a[i][k]));
@@ -146,7 +147,7 @@ void PairTile(const TileArgs& t) {
   const float* b = t.b;
   const int64_t panel_stride = t.panel_stride;
   const char* prefetch = t.prefetch;
-  const int64_t prefetch_step = t.prefetch_step;
+  int64_t prefetch_step = t.prefetch_step;
   const int64_t even = t.run & ~int64_t{1};
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     int64_t k = t.taps[tap];
@@ -157,7 +158,7 @@ void PairTile(const TileArgs& t) {
       b += kPanel;
       if (kVecs > 1) {
         __builtin_prefetch(prefetch, 0, 2);
-        prefetch += prefetch_step;
+        prefetch = Advance(prefetch, &prefetch_step);
       }
     }
     if (even != t.run) {

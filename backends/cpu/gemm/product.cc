@@ -218,8 +218,8 @@ void ZeroBlockHalo(const ProductState& s, const TaskBlock& block, const TensorIn
   if (y.halo.empty() || !block.first_group_block || block.outer != 0) return;
   const Tiling& t = s.tiling;
   // A line's halo goes with the block that has its first row.
-  ZeroLinesHalo(y, base, CeilDiv(t.m * block.row_tile_begin / t.row_tiles, y.dims[3]),
-                CeilDiv(t.m * block.row_tile_end / t.row_tiles, y.dims[3]));
+  ZeroLinesHalo(y, base, CeilDiv(RowOfTile(t, block.row_tile_begin), y.dims[3]),
+                CeilDiv(RowOfTile(t, block.row_tile_end), y.dims[3]));
 }
 
 }  // namespace floe::cpu

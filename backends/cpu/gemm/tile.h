@@ -38,23 +38,14 @@ FLOE_INLINE void EndChain(bool chained, float* sums, F32 (&c)[kRows][kVecs]) {
   }
 }
 
-template <int kRows, int kPanels>
-void Tile(const TileArgs& t) {
-  constexpr int kVecs = kPanels * kRowVecs;
-  F32 c[kRows][kVecs];
-  FLOE_UNROLL
-  for (int i = 0; i < kRows; ++i) {
-    FLOE_UNROLL
-    for (int j = 0; j < kVecs; ++j) c[i][j] = Zero();
-  }
-  const float* a[kRows];
-  FLOE_UNROLL
-  for (int i = 0; i < kRows; ++i) a[i] = t.a[i];
-  PrefetchRows<kRows, kVecs>(t);
+// All of K for one tile.
+template <int kRows, int kVecs>
+FLOE_INLINE void MultiplyTile(const TileArgs& t, const float* const (&a)[kRows],
+                              F32 (&c)[kRows][kVecs], const char** prefetch_at) {
   const float* b = t.b;
   const int64_t panel_stride = t.panel_stride;
-  const char* prefetch = t.prefetch;
-  const int64_t prefetch_step = t.prefetch_step;
+  const char* prefetch = *prefetch_at;
+  int64_t prefetch_step = t.prefetch_step;
   alignas(64) float sums[kRows * kVecs * kWidth];
   bool chained = false;
   int64_t chain = kChain;
@@ -77,7 +68,7 @@ void Tile(const TileArgs& t) {
         // A tile of one vector per row is bound by its loads, of which this would be one in 14.
         if (kVecs > 1) {
           __builtin_prefetch(prefetch, 0, 2);
-          prefetch += prefetch_step;
+          prefetch = Advance(prefetch, &prefetch_step);
         }
         FLOE_UNROLL
         for (int i = 0; i < kRows; ++i) {
@@ -99,11 +90,37 @@ void Tile(const TileArgs& t) {
     }
   }
   if (chained) AddChains<kRows, kVecs>(sums, c);
-  if (t.spill != nullptr) {
-    Spill<kRows, kVecs>(t, c);
-    return;
+  *prefetch_at = prefetch;
+}
+
+template <int kRows, int kPanels>
+void Tile(const TileArgs& t) {
+  constexpr int kVecs = kPanels * kRowVecs;
+  const float* const* a_rows = t.a_rows != nullptr ? t.a_rows : t.a;
+  float* const* y = t.y_rows != nullptr ? t.y_rows : t.y;
+  const float* const* residual = t.residual_rows != nullptr ? t.residual_rows : t.residual;
+  const char* prefetch = t.prefetch;
+  for (int64_t tile = 0; tile < t.tiles; ++tile) {
+    F32 c[kRows][kVecs];
+    FLOE_UNROLL
+    for (int i = 0; i < kRows; ++i) {
+      FLOE_UNROLL
+      for (int j = 0; j < kVecs; ++j) c[i][j] = Zero();
+    }
+    const float* a[kRows];
+    FLOE_UNROLL
+    for (int i = 0; i < kRows; ++i) a[i] = a_rows[i];
+    PrefetchRows<kRows, kVecs>(t, y, residual);
+    MultiplyTile<kRows, kVecs>(t, a, c, &prefetch);
+    if (t.spill != nullptr) {
+      Spill<kRows, kVecs>(t, c);
+      return;
+    }
+    FinishInRegisters<kRows, kVecs>(t, y, residual, c);
+    a_rows += kRows;
+    y += kRows;
+    residual += kRows;
   }
-  FinishInRegisters<kRows, kVecs>(t, c);
 }
 
 constexpr TileTable MakeTileTable() {

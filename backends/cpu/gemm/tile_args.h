@@ -44,6 +44,12 @@ struct TileArgs {
   // If not null, the raw accumulators go here, rows of 16 * panels floats, and nothing else
   // happens.
   float* spill;
+  // With f32 weights one call can compute several tiles of the same panels: instead of a, y and
+  // residual above, tables of tiles * rows pointers.
+  int64_t tiles = 1;
+  const float* const* a_rows = nullptr;
+  float* const* y_rows = nullptr;
+  const float* const* residual_rows = nullptr;
 };
 using TileFn = void (*)(const TileArgs& args);
 

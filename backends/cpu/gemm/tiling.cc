@@ -118,4 +118,13 @@ TaskBlock BlockOfTask(const Tiling& t, int64_t task) {
   return b;
 }
 
+int64_t RowOfTile(const Tiling& t, int64_t tile) {
+  return tile * (t.m / t.row_tiles) + std::min(tile, t.m % t.row_tiles);
+}
+
+int64_t EndOfEqualTiles(const Tiling& t, int64_t tile) {
+  const int64_t higher = t.m % t.row_tiles;
+  return tile < higher ? higher : t.row_tiles;
+}
+
 }  // namespace floe::cpu

@@ -37,9 +37,9 @@ struct Problem {
   uint32_t workers = 1;
 };
 
-// Row tile t covers rows [m * t / row_tiles, m * (t + 1) / row_tiles); panel group g likewise. So
-// tiles differ by at most one row and no row is computed twice. Tasks are a grid of blocks of
-// tiles.
+// Row tiles differ by at most one row, the higher ones first, and no row is computed twice. Panel
+// group g covers panels [panels * g / groups, panels * (g + 1) / groups). Tasks are a grid of
+// blocks of tiles.
 struct Tiling {
   int64_t m = 0;
   int64_t n = 0;
@@ -70,6 +70,12 @@ struct TaskBlock {
 Tiling ChooseTiling(const Problem& problem, const TileSet& set);
 
 TaskBlock BlockOfTask(const Tiling& tiling, int64_t task);
+
+// The first row of a row tile, 0 <= tile <= row_tiles.
+int64_t RowOfTile(const Tiling& tiling, int64_t tile);
+
+// The end of the tiles from `tile` on that have as many rows as it.
+int64_t EndOfEqualTiles(const Tiling& tiling, int64_t tile);
 
 }  // namespace floe::cpu
 

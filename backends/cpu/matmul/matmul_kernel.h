@@ -79,8 +79,8 @@ Rule RunMatMul(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, v
     p.a = static_cast<const float*>(args.inputs[0]) + at.a;
     p.first_row = 0;
     if (s->pack_a) {
-      const int64_t row = t.m * block.row_tile_begin / t.row_tiles;
-      const int64_t row_end = t.m * block.row_tile_end / t.row_tiles;
+      const int64_t row = RowOfTile(t, block.row_tile_begin);
+      const int64_t row_end = RowOfTile(t, block.row_tile_end);
       PackRows(p.a + row * shape.a_m, shape.a_m, shape.a_k, row_end - row, shape.k, packed_a);
       p.a = packed_a;
       p.first_row = row;
