@@ -40,6 +40,7 @@ void HalfTile(const TileArgs& t) {
   const auto* b = reinterpret_cast<const uint16_t*>(t.b);
   const char* prefetch = t.prefetch;
   int64_t prefetch_step = t.prefetch_step;
+  PrefetchPages(prefetch, prefetch_step * t.tap_count * t.run);
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     int64_t k = t.taps[tap];
     const int64_t end = k + t.run;
@@ -148,6 +149,7 @@ void PairTile(const TileArgs& t) {
   const int64_t panel_stride = t.panel_stride;
   const char* prefetch = t.prefetch;
   int64_t prefetch_step = t.prefetch_step;
+  PrefetchPages(prefetch, prefetch_step * t.tap_count * (t.run / 2));
   const int64_t even = t.run & ~int64_t{1};
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     int64_t k = t.taps[tap];

@@ -111,6 +111,7 @@ void Tile(const TileArgs& t) {
     FLOE_UNROLL
     for (int i = 0; i < kRows; ++i) a[i] = a_rows[i];
     PrefetchRows<kRows, kVecs>(t, y, residual);
+    PrefetchPages(prefetch, t.prefetch_step * t.tap_count * t.run);
     MultiplyTile<kRows, kVecs>(t, a, c, &prefetch);
     if (t.spill != nullptr) {
       Spill<kRows, kVecs>(t, c);
