@@ -336,6 +336,7 @@ void RunSingleTiles(const Product& p, const TaskBlock& block, const RowBases& ba
   t.tap_count = s.tap_count;
   t.run = s.run;
   t.panel_stride = s.tiling.k * kPanel;
+  t.far_weights = s.tiling.prefetch;
   t.narrow_y = p.y16 != nullptr;
   SetEpilogue(p, &t);
   const float* bias = nullptr;

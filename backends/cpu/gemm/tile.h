@@ -93,6 +93,41 @@ FLOE_INLINE void MultiplyTile(const TileArgs& t, const float* const (&a)[kRows],
   *prefetch_at = prefetch;
 }
 
+// The same for one row and weights that come from main memory, where each panel is a stream of its
+// own: fetching the next group's panels one after the other would not keep up.
+template <int kVecs>
+FLOE_INLINE void MultiplyRow(const TileArgs& t, const float* a, F32 (&c)[1][kVecs]) {
+  constexpr int64_t kAhead = 16;  // Panel rows, a line each.
+  const float* b = t.b;
+  const int64_t panel_stride = t.panel_stride;
+  int64_t ahead = kAhead * kPanel;
+  int64_t left = t.tap_count * t.run - kAhead;  // Until what is ahead belongs to the next group.
+  alignas(64) float sums[kVecs * kWidth];
+  bool chained = false;
+  int64_t chain = kChain;
+  for (int64_t tap = 0; tap < t.tap_count; ++tap) {
+    int64_t k = t.taps[tap];
+    const int64_t end = k + t.run;
+    for (; k < end; ++k) {
+      if (left-- == 0) ahead += (kVecs / kRowVecs - 1) * panel_stride;
+      const F32 x = Broadcast(a[k]);
+      FLOE_UNROLL
+      for (int j = 0; j < kVecs; ++j) {
+        const float* p = b + (j / kRowVecs) * panel_stride + (j % kRowVecs) * kWidth;
+        if (j % kRowVecs == 0) __builtin_prefetch(p + ahead, 0, 2);
+        c[0][j] = MulAdd(x, Load(p), c[0][j]);
+      }
+      b += kPanel;
+      if (--chain == 0) {
+        EndChain<1, kVecs>(chained, sums, c);
+        chained = true;
+        chain = kChain;
+      }
+    }
+  }
+  if (chained) AddChains<1, kVecs>(sums, c);
+}
+
 template <int kRows, int kPanels>
 void Tile(const TileArgs& t) {
   constexpr int kVecs = kPanels * kRowVecs;
@@ -111,8 +146,16 @@ void Tile(const TileArgs& t) {
     FLOE_UNROLL
     for (int i = 0; i < kRows; ++i) a[i] = a_rows[i];
     PrefetchRows<kRows, kVecs>(t, y, residual);
-    PrefetchPages(prefetch, t.prefetch_step * t.tap_count * t.run);
-    MultiplyTile<kRows, kVecs>(t, a, c, &prefetch);
+    if constexpr (kRows == 1) {
+      if (t.far_weights) {
+        MultiplyRow<kVecs>(t, a[0], c);
+      } else {
+        MultiplyTile<kRows, kVecs>(t, a, c, &prefetch);
+      }
+    } else {
+      PrefetchPages(prefetch, t.prefetch_step * t.tap_count * t.run);
+      MultiplyTile<kRows, kVecs>(t, a, c, &prefetch);
+    }
     if (t.spill != nullptr) {
       Spill<kRows, kVecs>(t, c);
       return;

@@ -50,6 +50,8 @@ struct TileArgs {
   const float* const* a_rows = nullptr;
   float* const* y_rows = nullptr;
   const float* const* residual_rows = nullptr;
+  // The weights come from beyond L2.
+  bool far_weights = false;
 };
 using TileFn = void (*)(const TileArgs& args);
 
