@@ -58,6 +58,10 @@ void AddShapes(int64_t groups, std::vector<KernelCase>* cases) {
   add("no_channels", channels, "bias");
   add("bigger", Square(1, 64, 28, 96, 3, 1, 1), "bias_relu");
   add("wide_program", Square(1, 40, 70, 8, 3, 1, 1), "bias_gelu");
+  // More rows than a call of the micro-kernel takes, whose tiles cross lines and images.
+  ConvShape lines = Square(2, 20, 19, 50, 1, 1, 0);
+  lines.y_halo = lines.residual_halo = {1, 1, 1};
+  add("lines", lines, "bias_residual_relu");
 }
 
 std::vector<KernelCase> ConvCases() {

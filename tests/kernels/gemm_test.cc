@@ -67,7 +67,11 @@ std::vector<KernelCase> Cases() {
   cases.push_back(Gemm({64}, 300, 640, "bias_gelu"));
   cases.push_back(Gemm({100}, 64, 200, "bias_residual_relu"));
   cases.push_back(Gemm({7}, 700, 400, "bias"));
+  // More rows than a call of the micro-kernel takes; one row of more weights than L2 keeps.
   cases.push_back(Gemm({600}, 24, 40, "bias_relu6"));
+  cases.push_back(Gemm({533}, 9, 100, "bias_residual_relu"));
+  cases.push_back(Gemm({1}, 290, 700, "bias_residual"));
+  cases.push_back(Gemm({1}, 12, 10000, "bias"));
   for (size_t i = 0, wide = cases.size(); i < wide; ++i) {
     cases.push_back(WithHalfWeights(cases[i]));
     cases.push_back(WithPairs(cases[i], i % 2 == 0 ? DType::kF32 : DType::kBF16));

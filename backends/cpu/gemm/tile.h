@@ -53,6 +53,11 @@ FLOE_INLINE void MultiplyTile(const TileArgs& t, const float* const (&a)[kRows],
     int64_t k = t.taps[tap];
     const int64_t tap_end = k + t.run;
     while (k < tap_end) {
+      if (chain == 0) {
+        EndChain<kRows, kVecs>(chained, sums, c);
+        chained = true;
+        chain = kChain;
+      }
       const int64_t end = tap_end - k < chain ? tap_end : k + chain;
       chain -= end - k;
       for (; k < end; ++k) {
@@ -82,11 +87,6 @@ FLOE_INLINE void MultiplyTile(const TileArgs& t, const float* const (&a)[kRows],
           for (int j = 0; j < kVecs; ++j) c[i][j] = MulAdd(x, panel[j], c[i][j]);
         }
       }
-      if (chain == 0) {
-        EndChain<kRows, kVecs>(chained, sums, c);
-        chained = true;
-        chain = kChain;
-      }
     }
   }
   if (chained) AddChains<kRows, kVecs>(sums, c);
@@ -109,6 +109,11 @@ FLOE_INLINE void MultiplyRow(const TileArgs& t, const float* a, F32 (&c)[1][kVec
     int64_t k = t.taps[tap];
     const int64_t end = k + t.run;
     for (; k < end; ++k) {
+      if (chain-- == 0) {
+        EndChain<1, kVecs>(chained, sums, c);
+        chained = true;
+        chain = kChain - 1;
+      }
       if (left-- == 0) ahead += (kVecs / kRowVecs - 1) * panel_stride;
       const F32 x = Broadcast(a[k]);
       FLOE_UNROLL
@@ -118,11 +123,6 @@ FLOE_INLINE void MultiplyRow(const TileArgs& t, const float* a, F32 (&c)[1][kVec
         c[0][j] = MulAdd(x, Load(p), c[0][j]);
       }
       b += kPanel;
-      if (--chain == 0) {
-        EndChain<1, kVecs>(chained, sums, c);
-        chained = true;
-        chain = kChain;
-      }
     }
   }
   if (chained) AddChains<1, kVecs>(sums, c);
