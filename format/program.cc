@@ -45,7 +45,10 @@ static bool EvalSum(const ProgramView& p, const DimExpr& dim, const int64_t* sym
 }
 
 bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_values, int64_t* out) {
-  return EvalSum(p, dim, symbol_values, out) && *out >= 0;
+  int64_t sum;
+  if (!EvalSum(p, dim, symbol_values, &sum) || sum < 0) return false;
+  *out = sum;
+  return true;
 }
 
 bool EvalDerived(const ProgramView& p, const SymbolDef& symbol, const int64_t* symbol_values,

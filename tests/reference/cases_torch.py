@@ -293,6 +293,16 @@ def index_cases():
     case("masked_scatter", [x, np.zeros(3, bool), np.zeros(0, F32)], x)
 
 
+def nonzero_cases():
+    """nonzero: the count is an operand."""
+    for t in FLOATS + TORCH_INTS + [np.bool_]:
+        for shape in ((7,), (3, 4), (2, 3, 2), (1,), (), (0, 2)):
+            x = np.where(RNG.integers(0, 2, shape) != 0, some(*shape, dtype=t), np.zeros(shape, t)).astype(t)
+            y = array(torch.nonzero(tensor(x)))
+            case("nonzero", [x, np.array(len(y), np.int64)], y)
+    case("nonzero", [np.array([np.nan, 0, -0.0, 1], F32), np.array(2, np.int64)], np.array([[0], [3]]))
+
+
 # --- images --------------------------------------------------------------------------------------
 
 MODES = ["bilinear", "nearest", "bicubic"]

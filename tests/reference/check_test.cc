@@ -405,7 +405,7 @@ TEST(CheckOp, RefusesTooManyOperands) {
 bool FreeShape(const Case& c) {
   const bool empty = c.outputs[0].bytes.empty();
   return c.op == OpId::kConstantOfShape || c.op == OpId::kRange || c.op == OpId::kSlice ||
-         c.op == OpId::kExpand || (c.op == OpId::kReshape && empty);
+         c.op == OpId::kExpand || c.op == OpId::kNonzero || (c.op == OpId::kReshape && empty);
 }
 
 TEST(CheckOp, RefusesEveryDamagedCase) {
