@@ -1,6 +1,7 @@
 #include "backends/families.h"
 #include "backends/families/check.h"
 #include "backends/families/product.h"
+#include "backends/families/tile_scratch.h"
 #include "format/checked.h"
 
 namespace floe::families {
@@ -45,18 +46,25 @@ Status CheckConv(const OpInfo& op, Footprint* footprint) {
     return Bad(Rule::kInstructionAttr);
   }
   footprint->scratch_bytes = kTileScratchBytes;
+  if (w.dtype == DType::kBF16 && taps > 0) {
+    const int64_t pairs = w.dims[1] / 2 + w.dims[1] % 2;
+    footprint->scratch_bytes = TileScratchBytes(w.dims[1] * 2, taps, pairs * taps);
+  }
   footprint->state_bytes = tap_bytes == 0 ? kProductStateBytes : tap_bytes;
   footprint->flops = 2 * Elements(y) * static_cast<double>(w.dims[1]) *
                      static_cast<double>(window.kh) * static_cast<double>(window.kw);
   return OkStatus();
 }
 
-// Attributes: the window. w [C, 1, kh, kw] depthwise_taps16.
+// Attributes: the window. w [C, 1, kh, kw] depthwise_taps16. x and y are f32 or bf16.
 Status CheckDepthwiseConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2 + kPwMaxOperands, 1));
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 10));
   FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
-  FLOE_RETURN_IF_ERROR(CheckImages(op, DType::kF32, DType::kF32));
+  const auto type_of = [](const TensorInfo& t) {
+    return t.dtype == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  };
+  FLOE_RETURN_IF_ERROR(CheckImages(op, type_of(op.inputs[0]), type_of(op.outputs[0])));
   FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kF32, LayoutId::kDepthwiseTaps16, 4));
   WindowAttrs window;
   FLOE_RETURN_IF_ERROR(CheckWindow(op, 0, &window));

@@ -1,6 +1,7 @@
 #include "backends/families.h"
 #include "backends/families/check.h"
 #include "backends/families/product.h"
+#include "backends/families/tile_scratch.h"
 
 namespace floe::families {
 
@@ -28,6 +29,7 @@ Status CheckGemm(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckEpilogue(op, 2, w.dims[1], true));
   AllowEpilogueInPlace(op, 2, footprint);
   footprint->scratch_bytes = kTileScratchBytes;
+  if (w.dtype == DType::kBF16) footprint->scratch_bytes = TileScratchBytes(w.dims[0] * 2, 1, 0);
   footprint->state_bytes = kProductStateBytes;
   footprint->flops = 2 * rows * static_cast<double>(w.dims[0]) * static_cast<double>(w.dims[1]);
   return OkStatus();

@@ -3,6 +3,7 @@
 #include "backends/families.h"
 #include "backends/families/check.h"
 #include "backends/families/product.h"
+#include "backends/families/tile_scratch.h"
 #include "format/attrs.h"
 #include "format/checked.h"
 
@@ -175,6 +176,11 @@ Status CheckQConv(const OpInfo& op, Footprint* footprint) {
   }
   if (!CheckedAdd(tap_bytes, kProductStateBytes, &footprint->state_bytes)) {
     return Bad(Rule::kInstructionAttr);
+  }
+  if (tap_bytes > 0) {
+    const int64_t taps = tap_bytes / 8, groups = w.dims[1] / 4 + (w.dims[1] % 4 != 0);
+    const int64_t tiles = TileScratchBytes(w.dims[1], taps, groups * taps);
+    if (footprint->scratch_bytes < tiles) footprint->scratch_bytes = tiles;
   }
   footprint->flops = 2 * Elements(y) * static_cast<double>(w.dims[1]) *
                      static_cast<double>(window.kh) * static_cast<double>(window.kw);

@@ -12,6 +12,7 @@ namespace winograd {
 namespace {
 
 constexpr int64_t kPanel = 16;
+constexpr int64_t kLineBytes = 64;
 constexpr int64_t kLine = 16;  // Floats of a cache line.
 // Both kinds of matrices should stay in a core's L2 (1 MiB on the smallest server cores) while u
 // streams through it; fewer tiles than kLeastBlock would read all of u for too few rows.
@@ -21,6 +22,11 @@ constexpr int64_t kLeastBlock = 8;
 constexpr int64_t kGroupPanels = 4;
 
 }  // namespace
+
+bool PairColumns(int64_t outputs, int64_t* columns) {
+  return CheckedRoundUp(outputs, kPanel, columns) &&
+         CheckedMul(*columns, kPairTile * kPairTile, columns);
+}
 
 OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs) {
   OpInfo conv = op;
@@ -34,10 +40,13 @@ OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs) {
 }
 
 bool PlanBlocks(const OpInfo& op, Blocking* blocking, int64_t* scratch_bytes) {
+  const TensorInfo& w = op.inputs[1];
   const TensorInfo& u = op.inputs[2];
   const TensorInfo& y = op.outputs[0];
+  const bool pairs = u.dtype == DType::kBF16;
+  const int64_t size = pairs ? 2 : 4;
   Blocking b;
-  b.t = u.dims[2];
+  b.t = pairs ? kPairTile : u.dims[2];
   b.m = b.t - 2;
   b.tiles_y = CeilDiv(y.dims[2], b.m);
   b.tiles_x = CeilDiv(y.dims[3], b.m);
@@ -45,20 +54,20 @@ bool PlanBlocks(const OpInfo& op, Blocking* blocking, int64_t* scratch_bytes) {
   b.panels = CeilDiv(y.dims[1], kPanel);
   b.group_panels = std::min(b.panels, kGroupPanels);
   // Rows a multiple of 1 KiB apart would fall into few sets of the L1 cache; so would matrices.
-  if (!CheckedRoundUp(u.dims[1], kPanel, &b.input_pitch)) return false;
-  if (b.input_pitch % 256 == 0) b.input_pitch += kLine;
+  if (!CheckedRoundUp(w.dims[1], kPanel, &b.input_pitch)) return false;
+  if (b.input_pitch % (1024 / size) == 0) b.input_pitch += kLineBytes / size;
   b.output_pitch = b.group_panels * kPanel;
   int64_t tile_bytes;
-  if (!CheckedMul(b.input_pitch, b.t * b.t * 4, &tile_bytes)) return false;
+  if (!CheckedMul(b.input_pitch, b.t * b.t * size, &tile_bytes)) return false;
   const int64_t most = std::min(kInputBytes / std::max<int64_t>(tile_bytes, 1),
                                 kOutputBytes / (b.t * b.t * 4 * b.output_pitch));
   b.block = std::min(b.tiles, std::max(most, kLeastBlock));
   b.output_matrix = b.block * b.output_pitch + kLine;
-  int64_t floats;
   if (!CheckedMul(b.block, b.input_pitch, &b.input_matrix) ||
-      !CheckedAdd(b.input_matrix, kLine, &b.input_matrix) ||
-      !CheckedAdd(b.input_matrix, b.output_matrix, &floats) ||
-      !CheckedMul(floats, b.t * b.t * 4, scratch_bytes) ||
+      !CheckedAdd(b.input_matrix, kLineBytes / size, &b.input_matrix) ||
+      !CheckedMul(b.input_matrix, b.t * b.t * size, &b.input_bytes) ||
+      !CheckedMul(b.output_matrix, b.t * b.t * 4, scratch_bytes) ||
+      !CheckedAdd(*scratch_bytes, b.input_bytes, scratch_bytes) ||
       !CheckedAdd(*scratch_bytes, families::kTileScratchBytes, scratch_bytes)) {
     return false;
   }
@@ -70,7 +79,22 @@ bool PlanBlocks(const OpInfo& op, Blocking* blocking, int64_t* scratch_bytes) {
 
 namespace families {
 
-// Attributes as conv. w [O, C, 3, 3] conv_panels16, u [O, C, t, t] winograd_panels16 or absent.
+// u [O, C, t, t] winograd_panels16, or with bf16 as PairColumns says.
+Status CheckTransformedWeights(const OpInfo& op) {
+  const TensorInfo& w = op.inputs[1];
+  if (w.dtype != DType::kBF16) {
+    FLOE_RETURN_IF_ERROR(CheckOperand(op, 2, DType::kF32, LayoutId::kWinogradPanels16, 4));
+    FLOE_RETURN_IF_ERROR(CheckDim(op, 2, 0, w.dims[0]));
+    return CheckDim(op, 2, 1, w.dims[1]);
+  }
+  int64_t columns = 0;
+  if (!winograd::PairColumns(w.dims[0], &columns)) return Bad(Rule::kValueTooLarge).ForOperand(2);
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 2, DType::kBF16, LayoutId::kGemmPairs16, 2));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 2, 0, w.dims[1]));
+  return CheckDim(op, 2, 1, columns);
+}
+
+// Attributes as conv. x, w [O, C, 3, 3] and y as conv's; u is w's transform, or absent.
 Status CheckWinogradConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckArity(op, 3, 3 + kPwMaxOperands, 1));
   TensorInfo inputs[kMaxOperands];
@@ -79,8 +103,6 @@ Status CheckWinogradConv(const OpInfo& op, Footprint* footprint) {
     if (s.operand != kNoIndex && s.operand >= 2) ++s.operand;
     return s;
   }
-  // The tiles transform f32; that leaves CheckConv's other types no choice.
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kChannelsLast, 4));
   // The operands after u, as bits.
   constexpr uint64_t kBeforeU = 3;
   footprint->in_place_inputs =
@@ -94,11 +116,9 @@ Status CheckWinogradConv(const OpInfo& op, Footprint* footprint) {
   }
   const TensorInfo& u = op.inputs[2];
   if (!u.present()) return OkStatus();
-  FLOE_RETURN_IF_ERROR(CheckOperand(op, 2, DType::kF32, LayoutId::kWinogradPanels16, 4));
+  FLOE_RETURN_IF_ERROR(CheckTransformedWeights(op));
   int64_t bytes;
   if (Status s = TensorBytes(u, &bytes); !s.ok()) return s.ForOperand(2);
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 2, 0, op.inputs[1].dims[0]));
-  FLOE_RETURN_IF_ERROR(CheckDim(op, 2, 1, op.inputs[1].dims[1]));
   const TensorInfo& y = op.outputs[0];
   if (y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0) return OkStatus();
   winograd::Blocking blocking;

@@ -54,6 +54,12 @@ inline void TransformFilter(int t, const float* filter, double* u) {
   }
 }
 
+// Where x and w are bf16, u is gemm_pairs16 [C, columns], its t * t matrices side by side, each
+// filled up to whole panels: element (o, c) of matrix m is column m * RoundUp(O, 16) + o of row c.
+// False on overflow.
+[[nodiscard]] bool PairColumns(int64_t outputs, int64_t* columns);
+inline constexpr int64_t kPairTile = 4;  // Such u are of this t.
+
 // The instruction without u: a plain conv. `inputs` has room for kMaxOperands and must outlive it.
 OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs);
 
@@ -67,9 +73,10 @@ struct Blocking {
   int64_t tiles_y = 0, tiles_x = 0, tiles = 0;
   int64_t block = 0;
   int64_t panels = 0, group_panels = 0;
-  int64_t input_pitch = 0;   // Floats between tiles of a matrix of transformed inputs,
+  int64_t input_pitch = 0;   // Numbers between tiles of a matrix of transformed inputs,
   int64_t input_matrix = 0;  // and between such matrices.
-  int64_t output_pitch = 0;  // The same of the products.
+  int64_t input_bytes = 0;   // Of all of them.
+  int64_t output_pitch = 0;  // Floats, the same of the products.
   int64_t output_matrix = 0;
 };
 

@@ -14,9 +14,14 @@
 namespace floe::lower {
 namespace {
 
-// Winograd's weights are f32: it is for that precision.
+// Winograd's weights are f32 or bf16.
 absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOptions& options,
-                                         CompileReport* report) {
+                                         const passes::WeightTypes& types, CompileReport* report) {
+  if (options.precision == passes::Precision::kBF16) {
+    WinogradPlan plan = PlanPairWinograd(graph, options.accuracy, types);
+    if (std::string line = DescribePairs(plan); !line.empty()) report->passes.Add(std::move(line));
+    return plan;
+  }
   if (options.precision != passes::Precision::kF32 || options.accuracy == Accuracy::kStrict) {
     return WinogradPlan{};
   }
@@ -103,7 +108,7 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
   }
   const passes::WeightTypes types =
       passes::ChooseWeightTypes(*graph, options.precision, report->passes);
-  const auto winograd = ChooseConvs(*graph, options, report);
+  const auto winograd = ChooseConvs(*graph, options, types, report);
   if (!winograd.ok()) return winograd.status();
   auto selected = SelectKernels(*graph, options.method, *winograd, types);
   if (!selected.ok()) return selected.status();

@@ -221,10 +221,8 @@ ValueId LoweredProgram::AddConstant(std::string_view name, const ir::Tensor& ten
 
 ValueId LoweredProgram::AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
                                   const std::vector<int64_t>& dims, int groups, bool transposed,
-                                  DType dtype) {
-  const auto section =
-      static_cast<uint32_t>(layout == LayoutId::kWinogradPanels16 ? SectionKind::kAlternatives
-                                                                  : SectionKind::kPackedWeights);
+                                  DType dtype, SectionKind section_kind) {
+  const auto section = static_cast<uint32_t>(section_kind);
   ValueId& id = constants_[{tensor.data(), dims, section, dtype, layout, groups, transposed}];
   if (id != 0) return id - 1;
   const ValueId made = AddValue(name, dtype, ir::Shape(dims.begin(), dims.end()), layout);

@@ -74,10 +74,10 @@ class LoweredProgram {
 
   ValueId AddConstant(std::string_view name, const ir::Tensor& tensor, bool index);
   // `dims` are the logical dims of the packed layout ([K,N] for gemm_panels16, ...), `dtype` what
-  // the f32 weights are stored as.
+  // the f32 weights are stored as. `section` is kAlternatives for what an instruction does without.
   ValueId AddPacked(std::string_view name, const ir::Tensor& tensor, LayoutId layout,
                     const std::vector<int64_t>& dims, int groups, bool transposed,
-                    DType dtype = DType::kF32);
+                    DType dtype = DType::kF32, SectionKind section = SectionKind::kPackedWeights);
   ValueId AddAlias(std::string_view name, ValueId of, const ir::Shape& shape);
   ValueId AddDims(std::string_view name, const ir::Shape& shape,
                   const std::vector<ir::Dim>& content);

@@ -29,6 +29,9 @@ absl::StatusOr<std::unique_ptr<LoweredProgram>> SelectKernels(
     const ir::Graph& graph, const std::string& method_name, const WinogradPlan& winograd = {},
     const passes::WeightTypes& weight_types = {});
 
+// One filter for each channel; the weights are constant.
+bool IsDepthwise(const ir::Node& conv);
+
 // The state of one lowering; the rules for the op families are its members, in select_*.cc.
 class Selector {
  public:
@@ -70,6 +73,7 @@ class Selector {
   DType WeightsOf(const ir::Node& node) const;
   bool ReadsPairs(const ir::Node& node) const;
   void FindNarrow(const ir::Graph& graph);
+  bool IsNarrowDepthwise(const ir::Node& node) const;
   void EmitConvert(ValueId from, ValueId to, const std::string& why);
   ValueId NarrowDense(const ir::Value* value);
   ValueId NarrowChannelsLast(const ir::Value* value);

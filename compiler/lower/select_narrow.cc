@@ -1,6 +1,7 @@
 // Selection in less than f32 (passes/weight_types.h): weights' types, and which activations are
 // stored as bf16. A product reads bf16; what it reads is stored so by its producer if that can and
 // nothing else reads it, and else converted once. Either way only products' operands are rounded.
+// (A depthwise convolution is a product that reads f32, too: for it nothing is converted.)
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
@@ -23,18 +24,26 @@ bool Selector::ReadsPairs(const ir::Node& node) const {
   return WeightsOf(node) == DType::kBF16 && node.op() != OpId::kGather;
 }
 
+// Whether `node` is a depthwise convolution of a program of bf16: its weights stay f32, but it
+// reads and stores bf16 where that is how the other side has it.
+bool Selector::IsNarrowDepthwise(const ir::Node& node) const {
+  const bool brain = std::any_of(weight_types_.begin(), weight_types_.end(),
+                                 [](const auto& type) { return type.second == DType::kBF16; });
+  return brain && node.op() == OpId::kConv && CanLowerConv(node, nullptr) && IsDepthwise(node);
+}
+
 void Selector::FindNarrow(const ir::Graph& graph) {
   for (const auto& node : graph.nodes()) {
     for (const auto& body : node->bodies) FindNarrow(*body);
-    const bool can_store =
-        node->op() == OpId::kPointwise || (ReadsPairs(*node) && node->op() != OpId::kLstm);
+    const bool can_store = node->op() == OpId::kPointwise || IsNarrowDepthwise(*node) ||
+                           (ReadsPairs(*node) && node->op() != OpId::kLstm);
     const ir::Value* y = node->output();
     if (!can_store || y->dtype() != DType::kF32 || y->users().empty() || graph.IsOutput(y)) {
       continue;
     }
     const bool only_products =
         std::all_of(y->users().begin(), y->users().end(), [&](const ir::Node* user) {
-          return ReadsPairs(*user) && user->input(0) == y &&
+          return (ReadsPairs(*user) || IsNarrowDepthwise(*user)) && user->input(0) == y &&
                  std::count(user->inputs().begin(), user->inputs().end(), y) == 1;
         });
     if (only_products) narrow_.insert(y);

@@ -5,8 +5,10 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
+#include "backends/families/winograd.h"
 #include "compiler/lower/select.h"
 #include "format/attrs.h"
+#include "format/checked.h"
 
 namespace floe::lower {
 namespace {
@@ -18,14 +20,28 @@ constexpr PwInstr AddTo(uint8_t dst, uint8_t a, uint8_t b) {
   return {static_cast<uint8_t>(PwOp::kAdd), dst, a, b, 0, 0, 0, 0.0f};
 }
 
-bool IsDepthwise(const ir::Node& conv) {
-  const std::vector<int64_t>& w = conv.input(1)->constant().dims();
-  return conv.Int("groups") > 1 && w[1] == 1 && w[0] == conv.Int("groups");
-}
-
 std::string WithCode(std::string text, const std::vector<PwInstr>& code) {
   if (!code.empty()) text += "; epilogue " + DescribeCode(code);
   return text;
+}
+
+// winograd_conv's u for bf16 weights [O, I, 3, 3], still f32: winograd::PairColumns.
+ir::Tensor PairWinogradWeights(const ir::Tensor& w) {
+  const int64_t outputs = w.dims()[0], inputs = w.dims()[1];
+  constexpr int kTile = winograd::kPairTile;
+  const int64_t matrix = RoundUp(outputs, int64_t{16}), columns = matrix * kTile * kTile;
+  ir::Tensor u(DType::kF32, {inputs, columns});
+  auto* to = static_cast<float*>(u.mutable_data());
+  for (int64_t o = 0; o < outputs; ++o) {
+    for (int64_t i = 0; i < inputs; ++i) {
+      double filter[kTile * kTile];
+      winograd::TransformFilter(kTile, w.as<float>() + (o * inputs + i) * 9, filter);
+      for (int64_t m = 0; m < kTile * kTile; ++m) {
+        to[i * columns + m * matrix + o] = static_cast<float>(filter[m]);
+      }
+    }
+  }
+  return u;
 }
 
 bool HasBias(const ir::Node& node, size_t bias_operand) {
@@ -34,6 +50,11 @@ bool HasBias(const ir::Node& node, size_t bias_operand) {
 }
 
 }  // namespace
+
+bool IsDepthwise(const ir::Node& conv) {
+  const std::vector<int64_t>& w = conv.input(1)->constant().dims();
+  return conv.Int("groups") > 1 && w[1] == 1 && w[0] == conv.Int("groups");
+}
 
 // A constant with leading ones is a matrix only if the activations have as many axes.
 bool Selector::HasConstantMatrix(const ir::Node& matmul) const {
@@ -91,6 +112,7 @@ absl::Status Selector::SelectConv(const ir::Node& node) {
   const Epilogue epilogue = EpilogueOf(node, 2);
   const DType weights = WeightsOf(node);
   const bool pairs = weights == DType::kBF16;
+  const bool narrow = pairs || (depthwise && narrow_.count(node.input(0)) > 0);
 
   Spec spec =
       SpecFor(node, depthwise ? KernelId::kDepthwiseConv : KernelId::kConv,
@@ -107,7 +129,7 @@ absl::Status Selector::SelectConv(const ir::Node& node) {
                           : pairs   ? LayoutId::kConvPairs16
                                     : LayoutId::kConvPanels16;
   spec.inputs = {
-      pairs ? NarrowChannelsLast(node.input(0)) : ChannelsLast(node.input(0)),
+      narrow ? NarrowChannelsLast(node.input(0)) : ChannelsLast(node.input(0)),
       program_.AddPacked(node.input(1)->name(), w, layout, w.dims(),
                          depthwise ? 1 : static_cast<int>(groups), /*transposed=*/false, weights)};
   if (winograd != winograd_.choices.end()) {
@@ -115,9 +137,18 @@ absl::Status Selector::SelectConv(const ir::Node& node) {
     spec.kernel = static_cast<uint32_t>(KernelId::kWinogradConv);
     spec.why += absl::StrFormat("; or F(%dx%d,3x3), %.1fx as fast, predicted error %.1e",
                                 choice.tile - 2, choice.tile - 2, choice.gain, choice.error);
-    spec.inputs.push_back(program_.AddPacked(
-        node.input(1)->name() + "/winograd", w, LayoutId::kWinogradPanels16,
-        {w.dims()[0], w.dims()[1], choice.tile, choice.tile}, 1, /*transposed=*/false));
+    const std::string name = node.input(1)->name() + "/winograd";
+    if (pairs) {
+      const ir::Tensor u = PairWinogradWeights(w);
+      spec.inputs.push_back(program_.AddPacked(name, u, LayoutId::kGemmPairs16, u.dims(), 1,
+                                               /*transposed=*/false, weights,
+                                               SectionKind::kAlternatives));
+    } else {
+      spec.inputs.push_back(program_.AddPacked(name, w, LayoutId::kWinogradPanels16,
+                                               {w.dims()[0], w.dims()[1], choice.tile, choice.tile},
+                                               1, /*transposed=*/false, DType::kF32,
+                                               SectionKind::kAlternatives));
+    }
   }
   for (const ir::Value* v : epilogue.operands) {
     spec.inputs.push_back(v->rank() == 4 && !v->is_constant() ? ChannelsLast(v) : Dense(v));

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "compiler/ir/graph.h"
+#include "compiler/passes/weight_types.h"
 
 namespace floe::lower {
 
@@ -57,6 +58,14 @@ struct WinogradPlan {
   std::string Describe(Accuracy accuracy) const;  // One line for --explain; empty without choices.
 };
 
+// As PlanWinograd, for the convolutions that multiply bf16 (`types`): in tiles of F(2x2,3x3) alone,
+// whose rounding is half as much again as that of direct products of bf16 (F(4x4,3x3) has four
+// times as much); kStrict has none. `error` of a choice is then relative to max|y| of its layer and
+// stands for all of its rounding to bf16.
+WinogradPlan PlanPairWinograd(const ir::Graph& graph, Accuracy accuracy,
+                              const passes::WeightTypes& types);
+std::string DescribePairs(const WinogradPlan& plan);  // As WinogradPlan::Describe.
+
 // What later layers make of an error: whole models (ResNets, U-Nets) had 0.3 to 1.9.
 inline constexpr double kErrorGrowth = 1.5;
 
@@ -64,8 +73,10 @@ inline constexpr double kErrorGrowth = 1.5;
 struct ConvSize {
   int64_t images, channels, outputs, height, width;  // Of the result.
 };
-double DirectCost(const ConvSize& conv);
-double WinogradCost(const ConvSize& conv, int tile);
+// What weights and products are made of.
+enum class ConvNumbers { kF32, kPairs };
+double DirectCost(const ConvSize& conv, ConvNumbers numbers = ConvNumbers::kF32);
+double WinogradCost(const ConvSize& conv, int tile, ConvNumbers numbers = ConvNumbers::kF32);
 double WinogradError(int64_t channels, int tile);  // What tiles add.
 double DirectError(int64_t terms);                 // Of sums of so many products.
 

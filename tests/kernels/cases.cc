@@ -61,7 +61,11 @@ KernelCase WithPairs(KernelCase c, DType y) {
   c.name += y == DType::kBF16 ? "_bf16" : "_bf16_to_f32";
   c.inputs[0].dtype = DType::kBF16;
   c.inputs[1].dtype = DType::kBF16;
-  c.inputs[1].layout = gemm ? LayoutId::kGemmPairs16 : LayoutId::kConvPairs16;
+  if (c.kernel != KernelId::kDepthwiseConv) {
+    c.inputs[1].layout = gemm ? LayoutId::kGemmPairs16 : LayoutId::kConvPairs16;
+  } else {
+    c.inputs[1].dtype = DType::kF32;
+  }
   c.outputs[0].dtype = y;
   // A sum in another order may round to the neighbour.
   if (y == DType::kBF16) c.tolerance = 1.0 / 128;

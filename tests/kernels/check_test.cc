@@ -297,13 +297,21 @@ std::vector<Refusal> Refusals() {
        Rule::kInstructionLayout},
       {"winograd: u of integers", Winograd, [](C c) { c->inputs[2].dtype = DType::kI32; },
        Rule::kInstructionDType},
-      {"winograd: x and w of bf16", Winograd,
+      {"winograd: x and w of bf16, but not u", Winograd,
        [](C c) {
          c->inputs[0].dtype = DType::kBF16;
          c->inputs[1] = Packed(LayoutId::kConvPairs16, {8, 6, 3, 3});
          c->inputs[1].dtype = DType::kBF16;
        },
        Rule::kInstructionDType},
+      {"winograd: u of pairs with too few columns", Winograd,
+       [](C c) {
+         c->inputs[0].dtype = DType::kBF16;
+         c->inputs[1] = Packed(LayoutId::kConvPairs16, {8, 6, 3, 3});
+         c->inputs[2] = Packed(LayoutId::kGemmPairs16, {6, 8 * 16});
+         c->inputs[1].dtype = c->inputs[2].dtype = DType::kBF16;
+       },
+       Rule::kInstructionShape},
       {"winograd: gap too small", Winograd, [](C c) { c->inputs[0].halo.gap = 0; },
        Rule::kInstructionLayout},
       {"gemm: too many rows", Gemm,

@@ -61,17 +61,23 @@ void FillInput(const KernelCase& c, size_t i, std::mt19937* rng, GuardedBuffer* 
   } while (NextIndex(t, &index));
 }
 
-// Makes input `i`, winograd_panels16, what it has to be: the transform of conv_panels16 input 1.
+// Makes input `i`, winograd_panels16 or winograd_conv's gemm_pairs16, what it has to be: the
+// transform of input 1, packed as conv's weights.
 void TransformFilters(const KernelCase& c, size_t i, Operands* o) {
   const TensorInfo& u = c.inputs[i];
   const TensorInfo& w = c.inputs[1];
-  if (i < 2 || w.layout != LayoutId::kConvPanels16 || w.rank != 4 || w.dims[0] != u.dims[0] ||
-      w.dims[1] != u.dims[1] || w.dims[2] != 3 || w.dims[3] != 3) {
+  const bool pairs = u.layout == LayoutId::kGemmPairs16;
+  if (i < 2 || w.rank != 4 || w.dims[2] != 3 || w.dims[3] != 3) return;
+  if (w.layout != (pairs ? LayoutId::kConvPairs16 : LayoutId::kConvPanels16)) return;
+  int64_t columns = 0;
+  if (pairs && (!winograd::PairColumns(w.dims[0], &columns) || u.rank != 2 ||
+                u.dims[0] != w.dims[1] || u.dims[1] != columns)) {
     return;
   }
-  const int64_t t = u.dims[2];
-  for (int64_t out = 0; out < u.dims[0]; ++out) {
-    for (int64_t in = 0; in < u.dims[1]; ++in) {
+  if (!pairs && (w.dims[0] != u.dims[0] || w.dims[1] != u.dims[1])) return;
+  const int64_t t = pairs ? winograd::kPairTile : u.dims[2];
+  for (int64_t out = 0; out < w.dims[0]; ++out) {
+    for (int64_t in = 0; in < w.dims[1]; ++in) {
       float filter[9];
       double transformed[winograd::kMaxTile * winograd::kMaxTile];
       for (int64_t tap = 0; tap < 9; ++tap) {
@@ -80,8 +86,10 @@ void TransformFilters(const KernelCase& c, size_t i, Operands* o) {
       }
       winograd::TransformFilter(static_cast<int>(t), filter, transformed);
       for (int64_t at = 0; at < t * t; ++at) {
-        WriteElement(u.dtype, transformed[at],
-                     o->inputs[i].data() + Position(u, {out, in, at / t, at % t}));
+        const std::vector<int64_t> index =
+            pairs ? std::vector<int64_t>{in, at * (columns / (t * t)) + out}
+                  : std::vector<int64_t>{out, in, at / t, at % t};
+        WriteElement(u.dtype, transformed[at], o->inputs[i].data() + Position(u, index));
       }
     }
   }
@@ -117,7 +125,9 @@ Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed)
     const bool slack = (slack_inputs >> i & 1) != 0;
     o.inputs.emplace_back(Bytes(c.inputs[i]), slack ? kReadSlack : 0);
     if (c.inputs[i].present()) FillInput(c, i, &rng, &o.inputs.back());
-    if (c.inputs[i].layout == LayoutId::kWinogradPanels16) TransformFilters(c, i, &o);
+    if (c.kernel == KernelId::kWinogradConv && i == 2 && c.inputs[i].present()) {
+      TransformFilters(c, i, &o);
+    }
     const LayoutId weights = i == 2 ? c.inputs[1].layout : LayoutId::kDense;
     if (weights == LayoutId::kGemmPanels16x4 || weights == LayoutId::kConvPanels16x4 ||
         weights == LayoutId::kDepthwiseTaps16x4) {

@@ -164,6 +164,15 @@ std::vector<KernelCase> DepthwiseCases() {
     s.sh = s.sw = 2;
     cases.push_back(Conv("channels_s2_" + std::to_string(channels), s, "affine_silu_residual"));
   }
+  for (size_t i = 0, wide = cases.size(); i < wide; ++i) {
+    // x and y of bf16, and one of them alone.
+    KernelCase c = WithPairs(cases[i], i % 3 == 0 ? DType::kF32 : DType::kBF16);
+    if (i % 3 == 1) {
+      c.name += "_of_f32";
+      c.inputs[0].dtype = DType::kF32;
+    }
+    cases.push_back(std::move(c));
+  }
   return cases;
 }
 

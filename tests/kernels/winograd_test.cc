@@ -1,4 +1,5 @@
 // winograd_conv: with both sizes of tiles, and without the transformed weights.
+#include "format/checked.h"
 #include "tests/kernels/conv_cases.h"
 
 namespace floe::conformance {
@@ -17,11 +18,29 @@ KernelCase Winograd(KernelCase c, int64_t t) {
   return c;
 }
 
+// The same with x, w and u of bf16.
+KernelCase PairWinograd(const KernelCase& conv, DType y, bool with_u) {
+  KernelCase c = Winograd(WithPairs(conv, y), 0);
+  if (with_u) {
+    const int64_t* w = c.inputs[1].dims;
+    c.name += "_u";
+    c.inputs[2] = Packed(LayoutId::kGemmPairs16, {w[1], CeilDiv(w[0], int64_t{16}) * 16 * 16});
+    c.inputs[2].dtype = DType::kBF16;
+  }
+  // u and the transformed inputs are rounded where the oracle's are not.
+  c.tolerance = with_u ? 2e-2 : 1.0 / 128;
+  return c;
+}
+
 std::vector<KernelCase> WinogradCases() {
   std::vector<KernelCase> cases;
   for (const int64_t t : {0, 4, 6}) {
     const auto add = [&](const std::string& name, const ConvShape& s, const std::string& epilogue) {
-      cases.push_back(Winograd(Conv(name, s, epilogue), t));
+      const KernelCase conv = Conv(name, s, epilogue);
+      cases.push_back(Winograd(conv, t));
+      if (t == 6) return;
+      const DType y = cases.size() % 4 < 2 ? DType::kF32 : DType::kBF16;
+      cases.push_back(PairWinograd(conv, y, t != 0));
     };
     for (const EpilogueProgram& e : EpiloguePrograms()) {
       ConvShape s = Square(2, 18, 7, 21, 3, 1, 1);

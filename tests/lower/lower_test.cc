@@ -542,11 +542,11 @@ TEST(LowerPrecision, SaysWhatStaysWide) {
   };
   EXPECT_THAT(lines(large, passes::Precision::kF16Weights), testing::HasSubstr("beyond f16"));
   EXPECT_THAT(lines(large, passes::Precision::kBF16), testing::HasSubstr("as bf16"));
-  const auto odd = [](Builder& b) {
-    b.Out(b.Conv(b.In("x", {1, 3, 6, 6}), {16, 3, 3, 3}, 1), "y");
+  const auto one = [](Builder& b) {
+    b.Out(b.Conv(b.In("x", {1, 1, 6, 6}), {16, 1, 3, 3}, 1), "y");
   };
-  EXPECT_THAT(lines(odd, passes::Precision::kBF16), testing::HasSubstr("makes no pairs"));
-  EXPECT_THAT(lines(odd, passes::Precision::kF16Weights), testing::HasSubstr("as f16"));
+  EXPECT_THAT(lines(one, passes::Precision::kBF16), testing::HasSubstr("makes no pairs"));
+  EXPECT_THAT(lines(one, passes::Precision::kF16Weights), testing::HasSubstr("as f16"));
   const auto activations = [](Builder& b) {
     ir::Value* x = b.In("x", {4, 4});
     b.Out(b.Op(OpId::kMatMul, {x, x}), "y");

@@ -33,7 +33,9 @@ void FillGroup(const QProduct& p, const Tiling& tiling, int64_t group, QGroup* g
 }
 
 // The hot forms of an f32 result, in one pass over the accumulators.
-void FinishHotFloats(const QProduct& p, const QGroup& g, const TileArgs& t, int64_t rows) {
+// (Group: QGroup, or what tile_products.h has in its place.)
+template <class Group>
+void FinishHotFloats(const QProduct& p, const Group& g, const TileArgs& t, int64_t rows) {
   const int64_t ld = g.panels * kPanel;
   const float* tile = p.floats.tile_scratch;
   const F32 factor = Broadcast(t.has_scale ? t.scale : 1.0f);
@@ -56,7 +58,8 @@ void FinishHotFloats(const QProduct& p, const QGroup& g, const TileArgs& t, int6
 }
 
 // The f32 result of a tile whose accumulators lie in the scratch tile.
-void FinishFloats(const QProduct& p, const QGroup& g, TileArgs* finish, const Position& at,
+template <class Group>
+void FinishFloats(const QProduct& p, const Group& g, TileArgs* finish, const Position& at,
                   int64_t rows) {
   if (p.state->product.epilogue.in_registers) {
     FinishHotFloats(p, g, *finish, rows);

@@ -1,7 +1,8 @@
 // Family winograd_conv. A task takes a block of tiles: it transforms their inputs into t * t
 // matrices in scratch, and for each group of columns multiplies those by u's matrices on the GEMM
 // micro-kernel and transforms the products back, finishing with the epilogue. Each element's sums
-// run in one order whatever the blocks, groups and tasks.
+// run in one order whatever the blocks, groups and tasks. With x of bf16 the transformed inputs and
+// u are bf16, too (pairs of channels, as in gemm/narrow_tile.h), and everything else is f32.
 #ifndef FLOE_BACKENDS_CPU_WINOGRAD_CONV_WINOGRAD_CONV_KERNEL_H_
 #define FLOE_BACKENDS_CPU_WINOGRAD_CONV_WINOGRAD_CONV_KERNEL_H_
 
@@ -50,8 +51,8 @@ class TileCursor {
 struct WinogradRun {
   const WinogradState* state;
   Product product;
-  const float* u;
-  float* inputs;         // t * t matrices [block][channels].
+  const float* u;        // Or pairs, as many bytes for a column.
+  void* inputs;          // t * t matrices [block][channels], of x's type.
   float* outputs;        // t * t matrices [block][16 * group_panels].
   int64_t first, count;  // Tiles of the task.
   bool has_scale;
@@ -61,8 +62,8 @@ struct WinogradRun {
   GridStrides residual_strides;
 };
 
-template <int kTile>
-void TransformInputs(const WinogradRun& run) {
+template <int kTile, class X>
+void TransformInputs(const WinogradRun& run, const X* x) {
   const WinogradState& s = *run.state;
   const winograd::Blocking& b = s.blocking;
   const ProductState& p = s.product;
@@ -70,8 +71,8 @@ void TransformInputs(const WinogradRun& run) {
   TileCursor cursor(b, run.first);
   for (int64_t tile = 0; tile < run.count; ++tile, cursor.Next()) {
     const Position at = cursor.position();
-    const float* from = run.product.a + OffsetOf(p.a, at);
-    float* to = run.inputs + tile * b.input_pitch;
+    const X* from = x + OffsetOf(p.a, at);
+    X* to = static_cast<X*>(run.inputs) + tile * b.input_pitch;
     // What the window reaches beyond the last outputs.
     const int64_t rows = p.grid.height + 2 - at.y, columns = p.grid.width + 2 - at.x;
     const bool edge = rows < kTile || columns < kTile;
@@ -103,7 +104,7 @@ void MultiplyGroup(const WinogradRun& run, int64_t panel, int64_t panel_end) {
   t.taps = taps;
   t.tap_count = 1;
   t.run = s.channels;
-  t.panel_stride = s.channels * kPanel;
+  t.panel_stride = s.panel_rows * kPanel;
   t.bias = nullptr;
   t.has_scale = t.has_residual = t.has_low = t.has_high = false;
   t.scale = t.low = t.high = 0;
@@ -113,8 +114,9 @@ void MultiplyGroup(const WinogradRun& run, int64_t panel, int64_t panel_end) {
   const int64_t panels = panel_end - panel;
   const int64_t parts = CeilDiv(panels, s.tile_panels);
   const int64_t matrices = b.t * b.t;
+  const bool pairs = run.product.a16 != nullptr;
+  const auto find = s.product.find != nullptr ? s.product.find : &FindTile;
   for (int64_t m = 0; m < matrices; ++m) {
-    const float* rows_of = run.inputs + m * b.input_matrix;
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t begin = panels * part / parts, end = panels * (part + 1) / parts;
       t.b = run.u + m * matrix + (panel + begin) * t.panel_stride;
@@ -130,15 +132,20 @@ void MultiplyGroup(const WinogradRun& run, int64_t panel, int64_t panel_end) {
         const int64_t row_end = run.count * (tile + 1) / s.row_tiles;
         const int64_t rows = row_end - row;
         if (rows == 0) continue;
+        const int64_t rows_at = m * b.input_matrix + row * b.input_pitch;
         for (int64_t i = 0; i < rows; ++i) {
-          t.a[i] = rows_of + (row + i) * b.input_pitch;
+          if (pairs) {
+            t.a16[i] = static_cast<const uint16_t*>(run.inputs) + rows_at + i * b.input_pitch;
+          } else {
+            t.a[i] = static_cast<const float*>(run.inputs) + rows_at + i * b.input_pitch;
+          }
           t.y[i] = to + (row + i) * b.output_pitch;
           t.residual[i] = nullptr;
         }
-        t.prefetch = more
-                         ? reinterpret_cast<const char*>(next) + tile * t.prefetch_step * s.channels
-                         : reinterpret_cast<const char*>(t.b);
-        FindTile(rows, end - begin)(t);
+        t.prefetch =
+            more ? reinterpret_cast<const char*>(next) + tile * t.prefetch_step * s.panel_rows
+                 : reinterpret_cast<const char*>(t.b);
+        find(rows, end - begin)(t);
         row = row_end;
       }
     }
@@ -192,20 +199,39 @@ FLOE_INLINE void FinishTile(const WinogradRun& run, const Position& at, int64_t 
     FLOE_UNROLL
     for (int i = 0; i < kCount; ++i) out[i] = MinOrSecond(high, out[i]);
   }
-  float* to = run.product.y + OffsetOf(p.y, at) + column;
+  const int64_t to = OffsetOf(p.y, at) + column;
   FLOE_UNROLL
   for (int y = 0; y < kOutputs; ++y) {
     FLOE_UNROLL
     for (int x = 0; x < kOutputs; ++x) {
       if (y >= rows || x >= columns) continue;
-      float* pixel = to + y * p.y.y + x * p.y.x;
-      if (kTail) {
-        StoreTail(pixel, n, out[y * kOutputs + x]);
+      const int64_t pixel = to + y * p.y.y + x * p.y.x;
+      const F32 value = out[y * kOutputs + x];
+      if (run.product.y16 != nullptr) {
+        if (kTail) {
+          StoreBrainTail(run.product.y16 + pixel, n, value);
+        } else {
+          StoreBrain(run.product.y16 + pixel, value);
+        }
+      } else if (kTail) {
+        StoreTail(run.product.y + pixel, n, value);
       } else {
-        Store(pixel, out[y * kOutputs + x]);
+        Store(run.product.y + pixel, value);
       }
     }
   }
+}
+
+// Row `from`'s n columns at element `to` of y.
+void StoreFinished(const Product& product, int64_t to, const float* from, int64_t n) {
+  int64_t j = 0;
+  if (product.y16 != nullptr) {
+    for (; j + kWidth <= n; j += kWidth) StoreBrain(product.y16 + to + j, Load(from + j));
+    if (j < n) StoreBrainTail(product.y16 + to + j, n - j, Load(from + j));
+    return;
+  }
+  for (; j + kWidth <= n; j += kWidth) Store(product.y + to + j, Load(from + j));
+  if (j < n) StoreTail(product.y + to + j, n - j, Load(from + j));
 }
 
 // Other programs: over the tile's rows in scratch.
@@ -235,10 +261,7 @@ void RunProgram(const WinogradRun& run, const Position& at, const float* from, i
     float* row = scratch + y * kOutputs * ld;
     RunTile(product.code, product.code_count, row, valid, n, ld, operands);
     for (int64_t x = 0; x < valid; ++x) {
-      float* to = product.y + OffsetOf(p.y, row_at) + x * p.y.x + column;
-      int64_t j = 0;
-      for (; j + kWidth <= n; j += kWidth) Store(to + j, Load(row + x * ld + j));
-      if (j < n) StoreTail(to + j, n - j, Load(row + x * ld + j));
+      StoreFinished(product, OffsetOf(p.y, row_at) + x * p.y.x + column, row + x * ld, n);
     }
   }
 }
@@ -274,7 +297,11 @@ void TransformOutputs(const WinogradRun& run, int64_t panel, int64_t panel_end) 
 template <int kTile>
 void RunGroups(const WinogradRun& run, int64_t begin, int64_t end) {
   const WinogradState& s = *run.state;
-  TransformInputs<kTile>(run);
+  if (run.product.a16 != nullptr) {
+    TransformInputs<kTile>(run, run.product.a16);
+  } else {
+    TransformInputs<kTile>(run, run.product.a);
+  }
   for (int64_t group = begin; group < end; ++group) {
     const int64_t panel = s.blocking.panels * group / s.groups;
     const int64_t panel_end = s.blocking.panels * (group + 1) / s.groups;
@@ -319,12 +346,18 @@ Status PrepareWinogradConv(const OpInfo& op, const PrepareContext& context, void
     return PrepareConv(winograd::ConvOf(op, inputs), context, state, schedule);
   }
   auto* s = static_cast<WinogradState*>(state);
-  PrepareWinograd(op, context, Tiles(), s);
+  const bool pairs = op.inputs[0].dtype == DType::kBF16;
+  PrepareWinograd(op, context, pairs ? PairTiles().set : Tiles(), s);
+  if (pairs) s->product.find = PairTiles().find;
   const bool has_halo = !op.outputs[0].halo.empty();
   schedule->tasks = s->product.empty ? static_cast<uint32_t>(has_halo)
                                      : static_cast<uint32_t>(s->tile_blocks * s->group_blocks);
-  schedule->variant = op.inputs[2].dims[2] == 4 ? FLOE_VARIANT("f32_winograd_2x2")
-                                                : FLOE_VARIANT("f32_winograd_4x4");
+  if (pairs) {
+    schedule->variant = FLOE_VARIANT("bf16_winograd_2x2");
+  } else {
+    schedule->variant = op.inputs[2].dims[2] == 4 ? FLOE_VARIANT("f32_winograd_2x2")
+                                                  : FLOE_VARIANT("f32_winograd_4x4");
+  }
   return OkStatus();
 }
 
@@ -350,15 +383,24 @@ Rule RunWinogradConv(const KernelArgs& args, uint32_t phase, uint32_t begin, uin
   WinogradRun run;
   run.state = s;
   run.product.state = &s->product;
-  run.product.a = static_cast<const float*>(args.inputs[0]) + s->product.a_offset;
-  run.product.y = static_cast<float*>(args.outputs[0]) + s->product.y_offset;
+  if (args.op->inputs[0].dtype == DType::kBF16) {
+    run.product.a16 = static_cast<const uint16_t*>(args.inputs[0]) + s->product.a_offset;
+  } else {
+    run.product.a = static_cast<const float*>(args.inputs[0]) + s->product.a_offset;
+  }
+  if (y.dtype == DType::kBF16) {
+    run.product.y16 = static_cast<uint16_t*>(args.outputs[0]) + s->product.y_offset;
+  } else {
+    run.product.y = static_cast<float*>(args.outputs[0]) + s->product.y_offset;
+  }
   run.product.code = args.op->code;
   run.product.code_count = args.op->code_count;
   run.product.operands = args.inputs + 3;
   run.product.tile_scratch = static_cast<float*>(scratch);
   run.u = static_cast<const float*>(args.inputs[2]);
-  run.inputs = static_cast<float*>(scratch) + families::kTileScratchBytes / 4;
-  run.outputs = run.inputs + b.t * b.t * b.input_matrix;
+  char* const matrices = static_cast<char*>(scratch) + families::kTileScratchBytes;
+  run.inputs = matrices;
+  run.outputs = reinterpret_cast<float*>(matrices + b.input_bytes);
   SetEpilogue(s->product, &run);
   for (uint32_t task = begin; task < end; ++task) {
     const int64_t tile_block = task / s->group_blocks, group_block = task % s->group_blocks;
@@ -368,7 +410,7 @@ Rule RunWinogradConv(const KernelArgs& args, uint32_t phase, uint32_t begin, uin
     const int64_t group_end = s->groups * (group_block + 1) / s->group_blocks;
     if (b.t == 4) {
       RunGroups<4>(run, group, group_end);
-    } else {
+    } else {  // Only f32 has these.
       RunGroups<6>(run, group, group_end);
     }
     if (group_block == 0) ZeroTilesHalo(run, y, args.outputs[0]);

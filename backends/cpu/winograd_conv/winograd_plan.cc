@@ -17,7 +17,7 @@ void ChooseTasks(uint32_t workers, WinogradState* s) {
   s->tile_blocks = CeilDiv(b.tiles, b.block);
   if (workers <= 1) return;
   const double weights = 4.0 * static_cast<double>(b.t * b.t) * 16 * static_cast<double>(b.panels) *
-                         static_cast<double>(s->channels);
+                         static_cast<double>(s->panel_rows);
   const int64_t wanted = workers * kTasksPerWorker;
   if (weights > kWeightsInL2 && s->tile_blocks < wanted && s->groups > 1) {
     // Each worker reads its own part of u once.
@@ -42,11 +42,13 @@ void PrepareWinograd(const OpInfo& op, const PrepareContext& context, const Tile
   if (!winograd::PlanBlocks(op, &s->blocking, &scratch_bytes)) return;  // Check has passed.
   const winograd::Blocking& b = s->blocking;
   s->channels = op.inputs[1].dims[1];
+  s->panel_rows = op.inputs[0].dtype == DType::kBF16 ? CeilDiv(s->channels, 2) : s->channels;
   s->outputs = op.outputs[0].dims[1];
   s->groups = CeilDiv(b.panels, b.group_panels);
   ChooseTasks(context.workers, s);
   const int64_t rows = CeilDiv(b.tiles, s->tile_blocks);
-  const Tiling tiling = ChooseTiling({.m = rows, .n = b.group_panels * 16, .k = s->channels}, set);
+  const Tiling tiling =
+      ChooseTiling({.m = rows, .n = b.group_panels * 16, .k = s->panel_rows}, set);
   s->row_tiles = tiling.row_tiles;
   s->tile_panels = tiling.tile_panels;
 }

@@ -14,6 +14,7 @@ struct WinogradState {
   ProductState product;
   winograd::Blocking blocking;
   int64_t channels = 0;
+  int64_t panel_rows = 0;  // Of u: channels, or pairs of them.
   int64_t outputs = 0;
   // Of one matrix product of a whole block with a whole group: tiles in registers.
   int64_t row_tiles = 1;

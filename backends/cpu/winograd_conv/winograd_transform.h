@@ -5,6 +5,7 @@
 #define FLOE_BACKENDS_CPU_WINOGRAD_CONV_WINOGRAD_TRANSFORM_H_
 
 #include "backends/cpu/lanes.h"
+#include "backends/cpu/narrow.h"
 #include "backends/cpu/simd.h"
 #include "backends/families/winograd.h"
 
@@ -56,23 +57,31 @@ FLOE_INLINE void TransformOutput(const F32* m, F32* o) {
   }
 }
 
+// Inputs and their transforms are float or, as uint16_t, bf16.
+FLOE_INLINE F32 LoadNumbers(const float* p) { return Load(p); }
+FLOE_INLINE F32 LoadNumbers(const uint16_t* p) { return LoadBrain(p); }
+FLOE_INLINE F32 LoadSomeNumbers(const float* p, int64_t n) { return LoadTail(p, n); }
+FLOE_INLINE F32 LoadSomeNumbers(const uint16_t* p, int64_t n) { return LoadBrainTail(p, n); }
+FLOE_INLINE void StoreNumbers(float* p, F32 x) { Store(p, x); }
+FLOE_INLINE void StoreNumbers(uint16_t* p, F32 x) { StoreBrain(p, x); }
+
 // One vector of channels of one tile: the pixel (y, x) of it is x[y * line + x * pixel], and zero
 // from row `rows` or column `columns` on (kEdge only). Element (y, x) of the result goes to matrix
 // y * kTile + x.
-template <int kTile, bool kEdge, bool kTail>
-FLOE_INLINE void TransformInputTile(const float* from, int64_t line, int64_t pixel, int64_t rows,
-                                    int64_t columns, int64_t channels, float* to, int64_t matrix) {
+template <int kTile, bool kEdge, bool kTail, class X>
+FLOE_INLINE void TransformInputTile(const X* from, int64_t line, int64_t pixel, int64_t rows,
+                                    int64_t columns, int64_t channels, X* to, int64_t matrix) {
   F32 half[kTile][kTile];
   FLOE_UNROLL
   for (int x = 0; x < kTile; ++x) {
     F32 d[kTile], o[kTile];
     FLOE_UNROLL
     for (int y = 0; y < kTile; ++y) {
-      const float* p = from + y * line + x * pixel;
+      const X* p = from + y * line + x * pixel;
       if (kEdge && (y >= rows || x >= columns)) {
         d[y] = Zero();
       } else {
-        d[y] = kTail ? LoadTail(p, channels) : Load(p);
+        d[y] = kTail ? LoadSomeNumbers(p, channels) : LoadNumbers(p);
       }
     }
     TransformInput<kTile>(d, o);
@@ -84,7 +93,7 @@ FLOE_INLINE void TransformInputTile(const float* from, int64_t line, int64_t pix
     F32 o[kTile];
     TransformInput<kTile>(half[y], o);
     FLOE_UNROLL
-    for (int x = 0; x < kTile; ++x) Store(to + (y * kTile + x) * matrix, o[x]);
+    for (int x = 0; x < kTile; ++x) StoreNumbers(to + (y * kTile + x) * matrix, o[x]);
   }
 }
 

@@ -1,0 +1,1 @@
+#include "backends/cpu/depthwise_conv/depthwise_conv_kernel.h"

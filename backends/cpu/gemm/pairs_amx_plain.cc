@@ -1,0 +1,1 @@
+#include "backends/cpu/gemm/pair_products.h"

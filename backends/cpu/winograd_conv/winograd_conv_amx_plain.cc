@@ -1,0 +1,1 @@
+#include "backends/cpu/winograd_conv/direct_pairs.h"

@@ -1,0 +1,1 @@
+#include "backends/cpu/winograd_conv/winograd_conv_kernel.h"
