@@ -319,7 +319,8 @@ TEST_P(TracedTest, EveryFormMatchesEagerAndTheOtherForms) {
 
 // What a lower precision may differ by from eager's f32 outputs. Reduced networks with random
 // weights make much of roundings: for those the limit is half as much again as what PyTorch itself
-// loses when the same operands of its convolutions and linear layers are rounded.
+// loses when the same operands of its convolutions and linear layers are rounded, and for bf16 once
+// more half as much: 3x3 convolutions in tiles round that much more.
 double LossOf(const json& model, passes::Precision precision) {
   struct Loss {
     double bf16, f16;
@@ -334,7 +335,7 @@ double LossOf(const json& model, passes::Precision precision) {
   const double stated = bf16 ? 1.6e-2 : 2e-3;
   const auto it = measured.find(model["name"].get<std::string>());
   if (it == measured.end()) return stated;
-  return std::max(stated, 1.5 * (bf16 ? it->second.bf16 : it->second.f16));
+  return std::max(stated, bf16 ? 1.5 * 1.5 * it->second.bf16 : 1.5 * it->second.f16);
 }
 
 // One form of each model, in every lower precision, against eager's f32 outputs.

@@ -57,6 +57,7 @@ void AddShapes(int64_t groups, std::vector<KernelCase>* cases) {
   channels.y_halo = {1, 1, 1};
   add("no_channels", channels, "bias");
   add("bigger", Square(1, 64, 28, 96, 3, 1, 1), "bias_relu");
+  add("flat_line", Square(2, 32, 14, 32, 3, 1, 1), "bias");
   add("wide_program", Square(1, 40, 70, 8, 3, 1, 1), "bias_gelu");
   // More rows than a call of the micro-kernel takes, whose tiles cross lines and images.
   ConvShape lines = Square(2, 20, 19, 50, 1, 1, 0);

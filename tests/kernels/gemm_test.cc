@@ -78,6 +78,12 @@ std::vector<KernelCase> Cases() {
   }
   cases.push_back(WithPairs(Gemm({9}, 129, 100, "bias_gelu"), DType::kBF16));
   cases.push_back(WithPairs(Gemm({16}, 64, 90, "bias_residual_relu"), DType::kBF16));
+  // On tiles: results that are stored at once; several cuts of the panels; rows too long for L1;
+  // weights that pass once for four row tiles, the last one of fewer rows.
+  cases.push_back(WithPairs(Gemm({130}, 64, 1104, "bias"), DType::kF32));
+  cases.push_back(WithPairs(Gemm({37}, 96, 600, "bias_gelu"), DType::kBF16));
+  cases.push_back(WithPairs(Gemm({50}, 1100, 70, "bias_residual"), DType::kF32));
+  cases.push_back(WithPairs(Gemm({59}, 2100, 270, "bias_relu"), DType::kF32));
   return cases;
 }
 

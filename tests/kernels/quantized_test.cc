@@ -126,6 +126,11 @@ std::vector<KernelCase> GemmCases() {
   cases.push_back(QGemm({}, 40, 18, Form::kBytes));
   cases.push_back(QGemm({130}, 260, 250, Form::kBytes));
   cases.push_back(QGemm({130}, 260, 250, Form::kDynamic));
+  // On tiles: several cuts of the panels; rows too long for L1; weights that pass once for four row
+  // tiles, the last one of fewer rows.
+  cases.push_back(QGemm({37}, 64, 1100, Form::kBytes));
+  cases.push_back(QGemm({40}, 2100, 70, Form::kResidual));
+  cases.push_back(QGemm({59}, 3000, 380, Form::kBytes));
   // Rows of several chunks, and tiles for a short depth.
   for (const Form form : {Form::kBytes, Form::kResidualBias, Form::kFloatRelu}) {
     cases.push_back(QGemm({523}, 8, 20, form));

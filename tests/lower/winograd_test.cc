@@ -114,10 +114,12 @@ TEST(WinogradChoiceTest, CountsTheWayOfTheWeightsFromMemory) {
   EXPECT_LT(WinogradCost(batch, 6), WinogradCost(batch, 4));
 }
 
-Compiled CompileWith(std::unique_ptr<ir::Graph> graph, Accuracy accuracy) {
+Compiled CompileWith(std::unique_ptr<ir::Graph> graph, Accuracy accuracy,
+                     passes::Precision precision = passes::Precision::kF32) {
   Compiled compiled;
   CompileOptions options;
   options.accuracy = accuracy;
+  options.precision = precision;
   const auto sink = [](void* self, const void* data, size_t bytes) {
     auto* out = static_cast<std::vector<uint8_t>*>(self);
     const auto* p = static_cast<const uint8_t*>(data);
@@ -151,7 +153,8 @@ Compiled WithoutAlternatives(const Compiled& compiled) {
 }
 
 std::vector<float> RunOn(const Compiled& program, const floe_backend_info& backend,
-                         const ir::Tensor& input, const std::vector<ir::Tensor>& expected) {
+                         const ir::Tensor& input, const std::vector<ir::Tensor>& expected,
+                         double tolerance = 1e-5) {
   auto model = Open(program, On(backend));
   EXPECT_TRUE(model.ok()) << model.outcome().Message();
   auto session = Session::Make(*model);
@@ -160,7 +163,7 @@ std::vector<float> RunOn(const Compiled& program, const floe_backend_info& backe
   EXPECT_TRUE(session->Run().ok());
   auto got = session->Output(0);
   double max = 0;
-  EXPECT_LE(cli::MaxRelativeError(*got, BindingOf(expected[0]), &max), 1e-5)
+  EXPECT_LE(cli::MaxRelativeError(*got, BindingOf(expected[0]), &max), tolerance)
       << backend.backend << "/" << backend.isa;
   std::vector<float> values(buffers[0].size() / sizeof(float));
   std::memcpy(values.data(), buffers[0].data(), buffers[0].size());
@@ -191,6 +194,40 @@ TEST(WinogradProgramTest, RunsWithAndWithoutTheTransformedWeights) {
       const std::vector<float> by_sums = RunOn(direct, backend, x, *expected);
       EXPECT_EQ(RunOn(stripped, backend, x, *expected), by_sums);
       if (std::string(backend.backend) == "cpu") {
+        EXPECT_NE(by_tiles, by_sums) << "the tiles were not used";
+      } else {
+        EXPECT_EQ(by_tiles, by_sums);
+      }
+    }
+  }
+}
+
+// The same in bf16, whose tiles round more than direct products; a tile unit uses direct ones.
+TEST(WinogradProgramTest, RunsInPairsWithAndWithoutTheTransformedWeights) {
+  constexpr auto kBrain = passes::Precision::kBF16;
+  const auto graph = Chain(2, 40, 13, 4);
+  const Compiled direct = CompileWith(Chain(2, 40, 13, 4), Accuracy::kStrict, kBrain);
+  const Compiled tiles = CompileWith(Chain(2, 40, 13, 4), Accuracy::kDefault, kBrain);
+  const Compiled stripped = WithoutAlternatives(tiles);
+  std::string lines;
+  for (const std::string& line : tiles.report.kernels) lines += line + "\n";
+  for (const std::string& line : tiles.report.passes.lines) lines += line + "\n";
+  EXPECT_THAT(lines, testing::HasSubstr("F(2x2,3x3)"));
+  EXPECT_THAT(lines, testing::HasSubstr("winograd: 2 convolutions of bf16 in tiles"));
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  for (const int64_t n : {1, 4}) {
+    ir::Tensor x(DType::kF32, {n, 40, 13, 13});
+    for (int64_t i = 0; i < x.count(); ++i) x.mutable_as<float>()[i] = normal(random);
+    const auto expected = ir::Evaluate(*graph, std::span<const ir::Tensor>(&x, 1));
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    for (const floe_backend_info& backend : AvailableBackends()) {
+      SCOPED_TRACE(backend.isa);
+      const std::vector<float> by_tiles = RunOn(tiles, backend, x, *expected, 1.6e-2);
+      const std::vector<float> by_sums = RunOn(direct, backend, x, *expected, 8e-3);
+      EXPECT_EQ(RunOn(stripped, backend, x, *expected, 8e-3), by_sums);
+      const bool tile_unit = std::string(backend.isa).starts_with("amx");
+      if (std::string(backend.backend) == "cpu" && !tile_unit) {
         EXPECT_NE(by_tiles, by_sums) << "the tiles were not used";
       } else {
         EXPECT_EQ(by_tiles, by_sums);
