@@ -122,9 +122,12 @@ Status CheckWinogradConv(const OpInfo& op, Footprint* footprint) {
   const TensorInfo& y = op.outputs[0];
   if (y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0) return OkStatus();
   winograd::Blocking blocking;
-  if (!winograd::PlanBlocks(op, &blocking, &footprint->scratch_bytes)) {
+  int64_t scratch_bytes = 0;
+  if (!winograd::PlanBlocks(op, &blocking, &scratch_bytes)) {
     return Bad(Rule::kValueTooLarge).ForOperand(2);
   }
+  // (A kernel may prefer the conv.)
+  footprint->scratch_bytes = std::max(footprint->scratch_bytes, scratch_bytes);
   footprint->bytes += static_cast<double>(bytes);
   return OkStatus();
 }

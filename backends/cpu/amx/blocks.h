@@ -256,6 +256,7 @@ class PendingRows {
   int64_t left() const { return left_; }
   void Some(int64_t count) {
     if (count > left_) count = left_;
+    if (count == 0) return;
     left_ -= count;
     const int64_t ld = block_.columns->panels * kPanel;
     for (; count > 0; --count) {

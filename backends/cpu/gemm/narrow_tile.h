@@ -118,21 +118,36 @@ FLOE_INLINE void PairStep(const uint16_t* const (&a)[kRows], int64_t k, const fl
 #endif
 }
 
+// (Masked stores of words take Zen 4 tens of cycles: only for a panel that is not whole.)
 template <int kRows, int kVecs>
 FLOE_INLINE void StoreNarrow(const TileArgs& t, const F32 (&c)[kRows][kVecs]) {
+  constexpr int kLast = kWidth == kPanel ? kVecs - 1 : kVecs;  // Other ISAs spill such panels.
   FLOE_UNROLL
   for (int i = 0; i < kRows; ++i) {
     FLOE_UNROLL
-    for (int j = 0; j < kVecs; ++j) {
-      uint16_t* y = t.y16[i] + j * kWidth;
-#if defined(FLOE_ISA_AVX512)
-      if (j == kVecs - 1) {
-        StoreBrainTail(y, t.last_columns, c[i][j]);
-        continue;
+    for (int j = 0; j < kLast; ++j) StoreBrain(t.y16[i] + j * kWidth, c[i][j]);
+  }
+  if constexpr (kLast < kVecs) {
+    if (t.last_columns == kPanel) {
+      FLOE_UNROLL
+      for (int i = 0; i < kRows; ++i) StoreBrain(t.y16[i] + kLast * kWidth, c[i][kLast]);
+    } else {
+      FLOE_UNROLL
+      for (int i = 0; i < kRows; ++i) {
+        StoreBrainTail(t.y16[i] + kLast * kWidth, t.last_columns, c[i][kLast]);
       }
-#endif
-      StoreBrain(y, c[i][j]);
     }
+  }
+}
+
+// The bf16 rows of y that the epilogue stores arrive while the tile is computed.
+template <int kRows, int kVecs>
+FLOE_INLINE void PrefetchNarrowRows(const TileArgs& t) {
+  constexpr int kLine = 32;
+  FLOE_UNROLL
+  for (int i = 0; i < kRows; ++i) {
+    FLOE_UNROLL
+    for (int j = 0; j < kVecs * kWidth; j += kLine) __builtin_prefetch(t.y16[i] + j, 1, 3);
   }
 }
 
@@ -144,7 +159,11 @@ void PairTile(const TileArgs& t) {
   const uint16_t* a[kRows];
   FLOE_UNROLL
   for (int i = 0; i < kRows; ++i) a[i] = t.a16[i];
-  PrefetchRows<kRows, kVecs>(t);
+  if (t.narrow_y && !t.has_residual && kWidth == kPanel) {
+    PrefetchNarrowRows<kRows, kVecs>(t);
+  } else {
+    PrefetchRows<kRows, kVecs>(t);
+  }
   const float* b = t.b;
   const int64_t panel_stride = t.panel_stride;
   const char* prefetch = t.prefetch;
