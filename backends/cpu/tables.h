@@ -5,7 +5,7 @@
 //   families.list.def              the families
 //   isas.list.def                  the ISAs, of which tables.cc makes one KernelTable each
 //   isa_members.list.def           the kernels that only some ISAs have
-//   amx/                           the tile unit as kernels see it
+//   amx/                           the tile unit as kernels see it, and products' loops on it
 //   simd.h                         the vector type of the ISA that the file is compiled for
 //   cpuid.h                        what this machine has
 //
