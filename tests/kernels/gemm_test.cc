@@ -67,6 +67,7 @@ std::vector<KernelCase> Cases() {
   cases.push_back(Gemm({64}, 300, 640, "bias_gelu"));
   cases.push_back(Gemm({100}, 64, 200, "bias_residual_relu"));
   cases.push_back(Gemm({7}, 700, 400, "bias"));
+  cases.push_back(Gemm({23}, 300, 24, "bias_residual_relu"));
   // More rows than a call of the micro-kernel takes; one row of more weights than L2 keeps.
   cases.push_back(Gemm({600}, 24, 40, "bias_relu6"));
   cases.push_back(Gemm({533}, 9, 100, "bias_residual_relu"));

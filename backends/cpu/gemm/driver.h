@@ -257,7 +257,7 @@ void RunTileRuns(const ProductState& s, const TaskBlock& block, const RowBases& 
     FillRowTable(s, bases, tiles * rows, &at, &table);
     t->tiles = tiles;
     t->prefetch = prefetch.At(tile - block.row_tile_begin, tiling.k, t->b);
-    FindTile(rows, panels)(*t);
+    FindTileOf(rows, panels, t->last_columns)(*t);
     tile += tiles;
     row += tiles * rows;
   }

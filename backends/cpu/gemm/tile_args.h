@@ -67,15 +67,19 @@ struct TileKind {
 // Defined by gemm/'s ISA files for all families of the same ISA.
 //   Tiles:    the tile set of the ISA.
 //   FindTile: the micro-kernel; 1 <= rows <= max_rows[panels].
+//   FindTileOf: the same with `last_columns` in the last panel: maybe one that computes no more
+//   than
+//     these. It gives the same numbers.
 //   VariantName: "f32_conv_8x48__avx512".
 //   HalfTiles: for f16 weights, which are widened as they are loaded; all else is f32.
 //   PairTiles: for products of bf16 pairs: a is bf16, k runs over pairs (the last one of a tap's
 //     run may be half a one), each tap starts a row of the panels.
-#define FLOE_TILE_FUNCTIONS                                             \
-  const TileSet& Tiles();                                               \
-  TileFn FindTile(int64_t rows, int64_t panels);                        \
-  const char* VariantName(TileUser user, int64_t rows, int64_t panels); \
-  const TileKind& HalfTiles();                                          \
+#define FLOE_TILE_FUNCTIONS                                              \
+  const TileSet& Tiles();                                                \
+  TileFn FindTile(int64_t rows, int64_t panels);                         \
+  TileFn FindTileOf(int64_t rows, int64_t panels, int64_t last_columns); \
+  const char* VariantName(TileUser user, int64_t rows, int64_t panels);  \
+  const TileKind& HalfTiles();                                           \
   const TileKind& PairTiles();
 namespace sse2 {
 FLOE_TILE_FUNCTIONS
