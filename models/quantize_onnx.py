@@ -49,7 +49,9 @@ def quantize(path, output, form, activations="u8", samples=8, seed=1, per_channe
         prepared = os.path.join(folder, "prepared.onnx")
         quant_pre_process(path, prepared, skip_symbolic_shape=True)
         if form == "dynamic":
-            quantize_dynamic(prepared, output, weight_type=QuantType.QInt8, per_channel=per_channel)
+            # Other domains' results have no inferred type: they are f32.
+            quantize_dynamic(prepared, output, weight_type=QuantType.QInt8, per_channel=per_channel,
+                             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT})
             return
         quantize_static(prepared, output, Images(path, samples, seed),
                         quant_format=QuantFormat.QDQ if form == "qdq" else QuantFormat.QOperator,

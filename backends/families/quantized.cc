@@ -99,6 +99,19 @@ Status CheckQuantized(const OpInfo& op, const int64_t* words, int64_t columns,
   return OkStatus();
 }
 
+// As CheckConvWeights, for taps that are joined.
+Status CheckJoinedWeights(const OpInfo& op, const WindowAttrs& window) {
+  const TensorInfo& w = op.inputs[1];
+  int64_t run = 0;
+  FLOE_RETURN_IF_ERROR(CheckImageRows(op.outputs[0]));
+  if (op.attrs[0] != 1 || w.groups != 1) return Bad(Rule::kInstructionAttr, 1, op.attrs[0]);
+  if (window.dw != 1) return Bad(Rule::kInstructionAttr, 1, window.dw);
+  if (!CheckedMul(op.inputs[0].dims[1], window.kw, &run)) return Bad(Rule::kInstructionAttr);
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 0, op.outputs[0].dims[1]));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, run));
+  return CheckDim(op, 1, 2, window.kh);
+}
+
 // x u8 and y, channels-last; the window at attrs[first]; the halo that it reads holds x_zp.
 Status CheckImages(const OpInfo& op, uint32_t first, WindowAttrs* window) {
   FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kU8, LayoutId::kChannelsLast, 4));
@@ -166,7 +179,8 @@ Status CheckQConv(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckImages(op, 1, &window));
   const TensorInfo& w = op.inputs[1];
   const TensorInfo& y = op.outputs[0];
-  FLOE_RETURN_IF_ERROR(CheckConvWeights(op, window));
+  const bool joined = JoinsTaps(w, window.kw);
+  FLOE_RETURN_IF_ERROR(joined ? CheckJoinedWeights(op, window) : CheckConvWeights(op, window));
   FLOE_RETURN_IF_ERROR(CheckQuantized(op, op.attrs + 11, y.dims[1], footprint));
   // w's size bounds kh * kw unless w is empty, when there are no taps.
   int64_t tap_bytes = 0;
@@ -183,7 +197,7 @@ Status CheckQConv(const OpInfo& op, Footprint* footprint) {
     if (footprint->scratch_bytes < tiles) footprint->scratch_bytes = tiles;
   }
   footprint->flops = 2 * Elements(y) * static_cast<double>(w.dims[1]) *
-                     static_cast<double>(window.kh) * static_cast<double>(window.kw);
+                     static_cast<double>(window.kh) * static_cast<double>(joined ? 1 : window.kw);
   return OkStatus();
 }
 
@@ -222,6 +236,63 @@ Status CheckDynamicQuantize(const OpInfo& op, Footprint* footprint) {
   FLOE_RETURN_IF_ERROR(CheckOneElement(op, 3, DType::kU8));
   footprint->state_bytes = kAlignment;  // The number of tasks.
   footprint->flops = 4 * Elements(x);
+  return OkStatus();
+}
+
+// x u8 and y u8 of equal dims and layout, table u8 [256].
+Status CheckLookup(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckArity(op, 2, 2, 1));
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 0));
+  if (op.code_count != 0) return Bad(Rule::kInstructionCode, 0, op.code_count);
+  FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
+  const TensorInfo& x = op.inputs[0];
+  const LayoutId layout =
+      x.layout == LayoutId::kChannelsLast ? LayoutId::kChannelsLast : LayoutId::kDense;
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kU8, layout));
+  FLOE_RETURN_IF_ERROR(CheckVector(op, 1, DType::kU8, 256));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 2, DType::kU8, layout, x.rank));
+  for (int a = 0; a < x.rank; ++a) FLOE_RETURN_IF_ERROR(CheckDim(op, 2, a, x.dims[a]));
+  footprint->flops = Elements(x);
+  return OkStatus();
+}
+
+// xw [T,N,4H], r [H,P * 64], colsum and scale [P * 64], h0 and c0 [N,H] or absent -> y [T,N,H],
+// h [N,H], c [N,H]: lstm_recurrence's operands, with P = H / 16 rounded up.
+Status CheckQLstmRecurrence(const OpInfo& op, Footprint* footprint) {
+  FLOE_RETURN_IF_ERROR(CheckArity(op, 6, 6, 3));
+  FLOE_RETURN_IF_ERROR(CheckAttrCount(op, 1));
+  if (op.attrs[0] != 0 && op.attrs[0] != 1) return Bad(Rule::kInstructionAttr, 1, op.attrs[0]);
+  if (op.code_count != 0) return Bad(Rule::kInstructionCode, 0, op.code_count);
+  FLOE_RETURN_IF_ERROR(CheckOperands(op, footprint));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 0, DType::kF32, LayoutId::kDense, 3));
+  FLOE_RETURN_IF_ERROR(CheckOperand(op, 1, DType::kI8, LayoutId::kGemmPanels16x4, 2));
+  const int64_t steps = op.inputs[0].dims[0];
+  const int64_t batch = op.inputs[0].dims[1];
+  const int64_t hidden = op.inputs[1].dims[0];
+  if (hidden < 1 || hidden > (int64_t{1} << 40)) {
+    return Bad(Rule::kInstructionShape, 1, hidden).ForOperand(1, 0);
+  }
+  const int64_t columns = CeilDiv(hidden, 16) * 64;
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 0, 2, 4 * hidden));
+  FLOE_RETURN_IF_ERROR(CheckDim(op, 1, 1, columns));
+  FLOE_RETURN_IF_ERROR(CheckVector(op, 2, DType::kI32, columns));
+  FLOE_RETURN_IF_ERROR(CheckVector(op, 3, DType::kF32, columns));
+  for (const uint32_t i : {4u, 5u, 6u, 7u, 8u}) {
+    if (i < 6 && !Operand(op, i).present()) continue;
+    const int state = i == 6 ? 1 : 0;  // y has the steps before the state's axes.
+    FLOE_RETURN_IF_ERROR(CheckOperand(op, i, DType::kF32, LayoutId::kDense, 2 + state));
+    if (i == 6) FLOE_RETURN_IF_ERROR(CheckDim(op, i, 0, steps));
+    FLOE_RETURN_IF_ERROR(CheckDim(op, i, state, batch));
+    FLOE_RETURN_IF_ERROR(CheckDim(op, i, state + 1, hidden));
+  }
+  // A phase is a step, and the last one (or the only one, without steps) writes h.
+  if (steps >= (int64_t{1} << 31)) return Bad(Rule::kInstructionShape, 0, steps).ForOperand(0, 0);
+  if (!CheckedMul(batch, QLstmPitch(hidden), &footprint->scratch_bytes)) {
+    return Bad(Rule::kValueTooLarge);
+  }
+  footprint->flops = 8.0 * static_cast<double>(hidden) * static_cast<double>(hidden) *
+                     static_cast<double>(steps) * static_cast<double>(batch);
+  footprint->state_bytes = kAlignment;  // The number of tasks.
   return OkStatus();
 }
 

@@ -35,6 +35,13 @@ struct Requantize {
 // Of kRequantizeWords words that have passed the check.
 Requantize ReadRequantize(const int64_t* words);
 
+// Of qlstm_recurrence: bytes of one row of h, whole groups of four.
+inline int64_t QLstmPitch(int64_t hidden) { return (hidden + 3) / 4 * 4; }
+
+// Whether a qconv's weights are [O, C * kw, kh, 1]: the taps of a window's row, which follow each
+// other in x, are one run of K, filled up to whole groups of four once instead of for each tap.
+inline bool JoinsTaps(const TensorInfo& w, int64_t kw) { return kw > 1 && w.dims[3] == 1; }
+
 // Scratch of a worker: tiles of accumulators and of copied operands of any implementation.
 inline constexpr int64_t kQuantizedScratchBytes = 32 << 10;
 

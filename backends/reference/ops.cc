@@ -98,6 +98,9 @@ OpImpl Find(OpId op) {
     FLOE_ROW(ConvInteger, ConvInteger)
     FLOE_ROW(QGemm, QGemm)
     FLOE_ROW(QConv, QConv)
+    FLOE_ROW(QAvgPool, QAvgPool)
+    FLOE_ROW(Lookup, Lookup)
+    FLOE_ROW(QLstm, QLstm)
     FLOE_ROW(Attention, Attention)
     FLOE_ROW(Count, Unknown)
     default:

@@ -208,6 +208,7 @@ FLOE_REFERENCE_OP(Lrn)
 // ops_pool.cc
 FLOE_REFERENCE_OP(MaxPool)
 FLOE_REFERENCE_OP(AvgPool)
+FLOE_REFERENCE_OP(QAvgPool)
 // ops_sample.cc
 FLOE_REFERENCE_OP(GridSample)
 // ops_columns.cc
@@ -221,11 +222,14 @@ FLOE_REFERENCE_OP(Rnn)
 FLOE_REFERENCE_OP(Quantize)
 FLOE_REFERENCE_OP(Dequantize)
 FLOE_REFERENCE_OP(DynamicQuantize)
+FLOE_REFERENCE_OP(Lookup)
 // ops_quantized.cc
 FLOE_REFERENCE_OP(MatMulInteger)
 FLOE_REFERENCE_OP(ConvInteger)
 FLOE_REFERENCE_OP(QGemm)
 FLOE_REFERENCE_OP(QConv)
+// ops_quantized_lstm.cc
+FLOE_REFERENCE_OP(QLstm)
 // ops_attention.cc
 FLOE_REFERENCE_OP(Attention)
 #undef FLOE_REFERENCE_OP

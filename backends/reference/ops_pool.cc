@@ -1,4 +1,5 @@
 // Max and average pooling, in any number of spatial axes.
+#include <cmath>
 #include <limits>
 
 #include "backends/reference/ops_internal.h"
@@ -84,6 +85,20 @@ struct Windows {
   }
 };
 
+// Elements of the window at `position`; padding counts as far as it was declared, if at all
+// (ceil_mode may reach beyond it).
+double CountOf(const Windows& windows, const int64_t* position, bool include_pad) {
+  double elements = 1;
+  for (int k = 0; k < windows.spatial; ++k) {
+    const WindowAxis& v = windows.axes[k];
+    const int64_t o = position[k];
+    elements *=
+        static_cast<double>(include_pad ? v.TapsBelow(o, v.in + v.pad_end)
+                                        : std::max<int64_t>(0, v.EndTap(o) - v.FirstTap(o)));
+  }
+  return elements;
+}
+
 }  // namespace
 
 // A NaN in the window gives NaN. A window without any element gives the least value, index -1.
@@ -155,19 +170,65 @@ Rule RunAvgPool(const RunArgs& a) {
       int64_t position[kMaxSpatial];
       windows.Position(i % windows.y_size, position);
       const int64_t plane = i / windows.y_size * windows.x_size;
-      double sum = 0, elements = 1;
+      double sum = 0;
       windows.ForTaps(position, [&](int64_t offset) { sum += Get<double>(x[plane + offset]); });
-      for (int k = 0; k < windows.spatial; ++k) {
-        // Padding counts as far as it was declared; ceil_mode may reach beyond it.
-        const WindowAxis& v = windows.axes[k];
-        const int64_t o = position[k];
-        elements *=
-            static_cast<double>(include_pad ? v.TapsBelow(o, v.in + v.pad_end)
-                                            : std::max<int64_t>(0, v.EndTap(o) - v.FirstTap(o)));
-      }
-      y[i] = Put<E>(sum / elements);
+      y[i] = Put<E>(sum / CountOf(windows, position, include_pad));
     }
   });
+  return Rule::kNone;
+}
+
+namespace {
+
+// The words after a pool's own.
+struct ByteMean {
+  int64_t include_pad, x_zero, y_zero;
+  float ratio;
+
+  explicit ByteMean(AttrReader* attrs)
+      : include_pad(attrs->Int()),
+        x_zero(attrs->Int()),
+        y_zero(attrs->Int()),
+        ratio(static_cast<float>(attrs->Float())) {}
+};
+
+}  // namespace
+
+Status CheckQAvgPool(const CheckArgs& a) {
+  AttrReader attrs = a.attrs();
+  const PoolAttrs p = ReadPool(&attrs);
+  const ByteMean m(&attrs);
+  if (!attrs.Done() || m.include_pad < 0 || m.include_pad > 1) return BadAttr();
+  for (const int64_t zero : {m.x_zero, m.y_zero}) {
+    if (zero < 0 || zero > 255) return BadAttr(255, zero);
+  }
+  FLOE_RETURN_IF_ERROR(InputIs(a, 0, DType::kU8));
+  return CheckPool(a, p);
+}
+
+// In the roundings of the kernels. A window that counts no element gives 0.
+Rule RunQAvgPool(const RunArgs& a) {
+  AttrReader attrs = a.attrs();
+  const Windows windows(a, ReadPool(&attrs));
+  const ByteMean m(&attrs);
+  const auto* x = static_cast<const uint8_t*>(a.inputs[0]);
+  auto* y = static_cast<uint8_t*>(a.outputs[0]);
+  const int64_t count = Count(a.out());
+  const auto low = static_cast<float>(-m.y_zero), high = static_cast<float>(255 - m.y_zero);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t position[kMaxSpatial];
+    windows.Position(i % windows.y_size, position);
+    const int64_t plane = i / windows.y_size * windows.x_size;
+    uint32_t sum = 0;
+    windows.ForTaps(position, [&](int64_t offset) {
+      sum += static_cast<uint32_t>(x[plane + offset]) - static_cast<uint32_t>(m.x_zero);
+    });
+    const auto elements = static_cast<float>(CountOf(windows, position, m.include_pad != 0));
+    float v = static_cast<float>(static_cast<int32_t>(sum)) * (m.ratio / elements);
+    v = v > low ? v : low;  // NaN: the least.
+    v = v < high ? v : high;
+    y[i] = static_cast<uint8_t>(static_cast<int64_t>(std::nearbyint(v)) + m.y_zero);
+  }
   return Rule::kNone;
 }
 

@@ -226,4 +226,21 @@ Rule RunDynamicQuantize(const RunArgs& a) {
   return Rule::kNone;
 }
 
+Status CheckLookup(const CheckArgs& a) {
+  FLOE_RETURN_IF_ERROR(NoAttrs(a));
+  FLOE_RETURN_IF_ERROR(InputIs(a, 0, DType::kU8));
+  FLOE_RETURN_IF_ERROR(InputIs(a, 1, DType::kU8));
+  FLOE_RETURN_IF_ERROR(InputDims(a, 1, {{256}}));
+  FLOE_RETURN_IF_ERROR(OutputIs(a, 0, DType::kU8));
+  return OutputDims(a, 0, Dims(a.in(0)));
+}
+
+Rule RunLookup(const RunArgs& a) {
+  const auto* x = static_cast<const uint8_t*>(a.inputs[0]);
+  const auto* table = static_cast<const uint8_t*>(a.inputs[1]);
+  auto* y = static_cast<uint8_t*>(a.outputs[0]);
+  for (int64_t i = 0, count = Count(a.in(0)); i < count; ++i) y[i] = table[x[i]];
+  return Rule::kNone;
+}
+
 }  // namespace floe::reference

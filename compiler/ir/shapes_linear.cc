@@ -227,6 +227,11 @@ absl::Status Pool(const Inference& n) {
   return n.Set(0, n.dtype(0), std::move(shape));
 }
 
+absl::Status BytePool(const Inference& n) {
+  if (n.dtype(0) != DType::kU8) return n.Fail("x is no u8");
+  return Pool(n);
+}
+
 // Windows over an image: how many elements each has, and how many there are.
 struct Columns {
   int64_t taps;
@@ -377,6 +382,7 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kConvTranspose, ConvTranspose},
     {OpId::kMaxPool, Pool},
     {OpId::kAvgPool, Pool},
+    {OpId::kQAvgPool, BytePool},
     {OpId::kIm2Col, Im2Col},
     {OpId::kCol2Im, Col2Im},
     {OpId::kGridSample, GridSample},

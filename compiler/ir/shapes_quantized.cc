@@ -1,4 +1,6 @@
 // Shape rules of quantisation and of integer products.
+#include <iterator>
+
 #include "absl/strings/str_format.h"
 #include "compiler/ir/shape_rules.h"
 
@@ -127,6 +129,41 @@ absl::Status QConv(const Inference& n) {
   return Requantised(n, n.shape(1)[0], std::move(shape));
 }
 
+absl::Status Lookup(const Inference& n) {
+  FLOE_TRY(NeedDType(n, 0, DType::kU8));
+  FLOE_TRY(NeedDType(n, 1, DType::kU8));
+  FLOE_TRY(n.NeedShape(1, {256}));
+  return n.Set(0, DType::kU8, n.shape(0));
+}
+
+// x [T,N,I] f32, w [D,I,4H] and r [D,H,4H] i8, a scale for each of their columns.
+absl::Status QLstm(const Inference& n) {
+  FLOE_TRY(n.NeedRank(0, 3));
+  const int64_t hidden = n.node.Int("hidden");
+  const int64_t direction = n.node.Int("direction");
+  if (hidden < 1 || hidden > (int64_t{1} << 31) || direction < 0 || direction > 2) {
+    return n.Fail(absl::StrFormat("hidden is %d, direction is %d", hidden, direction));
+  }
+  constexpr DType kTypes[] = {DType::kF32, DType::kI8, DType::kI8, DType::kF32, DType::kF32};
+  for (size_t i = 0; i < n.operand_count(); ++i) {
+    FLOE_TRY(NeedDType(n, i, i < std::size(kTypes) ? kTypes[i] : DType::kF32));
+  }
+  const int64_t d = direction == 2 ? 2 : 1, columns = 4 * hidden;
+  const Dim& steps = n.shape(0)[0];
+  const Dim& batch = n.shape(0)[1];
+  const Shape state = {d, batch, hidden};
+  FLOE_TRY(n.NeedShape(1, {d, n.shape(0)[2], columns}));
+  FLOE_TRY(n.NeedShape(2, {d, hidden, columns}));
+  FLOE_TRY(n.NeedShape(3, {d, columns}));
+  FLOE_TRY(n.NeedShape(4, {d, columns}));
+  FLOE_TRY(n.NeedShape(5, {d, 2 * columns}));
+  FLOE_TRY(n.NeedShape(6, state));
+  FLOE_TRY(n.NeedShape(7, state));
+  FLOE_TRY(n.Set(0, DType::kF32, {steps, d, batch, hidden}));
+  FLOE_TRY(n.Set(1, DType::kF32, state));
+  return n.Set(2, DType::kF32, state);
+}
+
 constexpr ShapeRuleRow kRows[] = {
     {OpId::kQuantize, Quantize},
     {OpId::kDequantize, Dequantize},
@@ -135,6 +172,8 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kConvInteger, ConvInteger},
     {OpId::kQGemm, QGemm},
     {OpId::kQConv, QConv},
+    {OpId::kLookup, Lookup},
+    {OpId::kQLstm, QLstm},
 };
 
 }  // namespace

@@ -124,6 +124,13 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
       return SelectQGemm(node);
     case OpId::kDynamicQuantize:
       return SelectDynamicQuantize(node);
+    case OpId::kQAvgPool:
+      if (x->rank() == 4) return SelectQPool(node);
+      break;
+    case OpId::kLookup:
+      return SelectLookup(node);
+    case OpId::kQLstm:
+      return SelectQLstm(node);
     case OpId::kMaxPool:
       if (y->dtype() == DType::kU8 && y->rank() == 4 && node.output(1) == nullptr) {
         return SelectQPool(node);

@@ -120,14 +120,24 @@ class Selector {
   // One direction's input products for all steps, [T,N,G*H], and its initial state `operand`.
   ValueId InputProducts(const ir::Node& node, int64_t direction, int64_t gates);
   ValueId InitialState(const ir::Node& node, size_t operand, int64_t direction);
+  // The node's results from those of each direction, which have an axis for it.
+  void JoinDirections(const ir::Node& node, const std::vector<ValueId> (&parts)[3]);
+  absl::Status SelectQLstm(const ir::Node& node);
+  struct DynamicBytes {
+    ValueId integers, scale, zero;
+  };
+  DynamicBytes QuantizeDynamically(const ir::Node& node, const ir::Value* x);
+  ValueId IntegerInputProducts(const ir::Node& node, const DynamicBytes& x, int64_t direction);
 
   // --- select_quantized.cc
   bool CanLowerQConv(const ir::Node& node) const;
-  void FillQuantized(const ir::Node& node, LayoutId layout, int64_t columns, int groups,
-                     Spec* spec);
+  // `w` is the node's weights or what stands for them under `name`.
+  void FillQuantized(const ir::Node& node, const std::string& name, const ir::Tensor& w,
+                     LayoutId layout, int groups, Spec* spec);
   absl::Status SelectQConv(const ir::Node& node);
   absl::Status SelectQGemm(const ir::Node& node);
   absl::Status SelectQPool(const ir::Node& node);
+  absl::Status SelectLookup(const ir::Node& node);
   absl::Status SelectDynamicQuantize(const ir::Node& node);
 
   // --- select_shape.cc

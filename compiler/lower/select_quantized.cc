@@ -52,6 +52,30 @@ std::string Describe(const ir::Node& node, const char* what) {
                          what);
 }
 
+// Whether [O,C,kh,kw] takes fewer groups of four if a row's taps are one run
+// (families/quantized.h).
+bool JoiningPays(const std::vector<int64_t>& w) {
+  const auto groups = [](int64_t n) { return (n + 3) / 4; };
+  return w[3] > 1 && groups(w[1] * w[3]) < groups(w[1]) * w[3];
+}
+
+// [O,C,kh,kw] as [O,kw*C,kh,1].
+ir::Tensor JoinedTaps(const ir::Tensor& w) {
+  const int64_t outputs = w.dims()[0], c = w.dims()[1], kh = w.dims()[2], kw = w.dims()[3];
+  ir::Tensor t(w.dtype(), {outputs, c * kw, kh, 1});
+  int8_t* to = t.mutable_as<int8_t>();
+  for (int64_t o = 0; o < outputs; ++o) {
+    for (int64_t x = 0; x < kw; ++x) {
+      for (int64_t i = 0; i < c; ++i) {
+        for (int64_t y = 0; y < kh; ++y) {
+          *to++ = w.as<int8_t>()[((o * c + i) * kh + y) * kw + x];
+        }
+      }
+    }
+  }
+  return t;
+}
+
 }  // namespace
 
 bool Selector::CanLowerQConv(const ir::Node& node) const {
@@ -62,19 +86,20 @@ bool Selector::CanLowerQConv(const ir::Node& node) const {
 }
 
 // The operands and words that all integer products share.
-void Selector::FillQuantized(const ir::Node& node, LayoutId layout, int64_t columns, int groups,
-                             Spec* spec) {
+void Selector::FillQuantized(const ir::Node& node, const std::string& name, const ir::Tensor& w,
+                             LayoutId layout, int groups, Spec* spec) {
   const bool image = node.op() == OpId::kQConv;
-  const ir::Value* w = node.input(1);
+  const int64_t columns = w.dims()[image ? 0 : 1];
   spec->inputs.assign(kExtra, kNoIndex);
   spec->inputs[kX] = image ? ChannelsLast(node.input(0)) : Dense(node.input(0));
-  spec->inputs[kW] = program_.AddPacked(w->name(), w->constant(), layout, w->constant().dims(),
-                                        groups, /*transposed=*/false, DType::kI8);
-  spec->inputs[kColumnSums] = program_.AddConstant(
-      w->name() + "/sums", ColumnSumsOf(w->constant(), layout, columns), /*index=*/false);
+  spec->inputs[kW] =
+      program_.AddPacked(name, w, layout, w.dims(), groups, /*transposed=*/false, DType::kI8);
+  spec->inputs[kColumnSums] =
+      program_.AddConstant(name + "/sums", ColumnSumsOf(w, layout, columns), /*index=*/false);
   spec->inputs[kScale] = Dense(node.input(2));
   const ir::Value* bias = node.input(3);
-  if (bias != nullptr && bias->dtype() == DType::kI32) {
+  const bool bytes = node.output()->dtype() == DType::kU8;
+  if (bias != nullptr && (bytes || bias->dtype() == DType::kI32)) {
     spec->inputs[kBias] = Dense(bias);
   } else if (bias != nullptr) {
     spec->code = {{static_cast<uint8_t>(PwOp::kLoad), 1, 0, 0, 0, 0, 0, 0.0f},
@@ -112,7 +137,14 @@ absl::Status Selector::SelectQConv(const ir::Node& node) {
   const int64_t window[] = {w[2],    w[3],    strides[0], strides[1],   pads[0],
                             pads[1], pads[2], pads[3],    dilations[0], dilations[1]};
   spec.attrs.insert(spec.attrs.end(), std::begin(window), std::end(window));
-  FillQuantized(node, depthwise ? LayoutId::kDepthwiseTaps16x4 : LayoutId::kConvPanels16x4, w[0],
+  std::string name = node.input(1)->name();
+  ir::Tensor weights = node.input(1)->constant();
+  if (groups == 1 && dilations[1] == 1 && JoiningPays(w)) {
+    name += "/joined";
+    weights = JoinedTaps(weights);
+  }
+  FillQuantized(node, name, weights,
+                depthwise ? LayoutId::kDepthwiseTaps16x4 : LayoutId::kConvPanels16x4,
                 depthwise ? 1 : static_cast<int>(groups), &spec);
   spec.outputs = {DefineChannelsLast(node.output())};
   Emit(std::move(spec));
@@ -125,23 +157,53 @@ absl::Status Selector::SelectQGemm(const ir::Node& node) {
   Spec spec =
       SpecFor(node, KernelId::kQGemm,
               Describe(node, absl::StrFormat("%dx%d in 16-column panels", w[0], w[1]).c_str()));
-  FillQuantized(node, LayoutId::kGemmPanels16x4, w[1], 1, &spec);
+  FillQuantized(node, node.input(1)->name(), node.input(1)->constant(), LayoutId::kGemmPanels16x4,
+                1, &spec);
   spec.outputs = {DefineDense(node.output())};
   Emit(std::move(spec));
   return absl::OkStatus();
 }
 
+// Maxima of u8, or means.
 absl::Status Selector::SelectQPool(const ir::Node& node) {
+  const bool mean = node.op() == OpId::kQAvgPool;
   const std::vector<int64_t>& kernel = node.Ints("kernel");
   const std::vector<int64_t>& strides = node.Ints("strides");
   const std::vector<int64_t>& pads = node.Ints("pads");
   const std::vector<int64_t>& dilations = node.Ints("dilations");
   Spec spec = SpecFor(node, KernelId::kQPool, "bytes, channels-last");
-  spec.attrs = {0,       0,       kernel[0],     kernel[1], strides[0],   strides[1],
-                pads[0], pads[1], pads[2],       pads[3],   dilations[0], dilations[1],
-                0,       0,       FloatWord(1.0)};
+  spec.attrs = {mean ? 1 : 0,
+                mean ? node.Int("count_include_pad") : 0,
+                kernel[0],
+                kernel[1],
+                strides[0],
+                strides[1],
+                pads[0],
+                pads[1],
+                pads[2],
+                pads[3],
+                dilations[0],
+                dilations[1],
+                0,
+                0,
+                FloatWord(1.0)};
+  if (mean) {
+    spec.attrs[12] = node.Int("x_zero");
+    spec.attrs[13] = node.Int("y_zero");
+    spec.attrs[14] = FloatWord(node.Float("ratio"));
+  }
   spec.inputs = {ChannelsLast(node.input(0))};
   spec.outputs = {DefineChannelsLast(node.output())};
+  Emit(std::move(spec));
+  return absl::OkStatus();
+}
+
+absl::Status Selector::SelectLookup(const ir::Node& node) {
+  const ir::Value* x = node.input(0);
+  Spec spec = SpecFor(node, KernelId::kLookup, "a table of 256 bytes");
+  const bool image = x->rank() == 4 && PrefersChannelsLast(x);
+  spec.inputs = {image ? ChannelsLast(x) : Dense(x), Dense(node.input(1))};
+  spec.outputs = {image ? DefineChannelsLast(node.output()) : DefineDense(node.output())};
   Emit(std::move(spec));
   return absl::OkStatus();
 }

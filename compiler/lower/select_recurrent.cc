@@ -1,9 +1,12 @@
 // Selection of recurrent layers. Each direction: one GEMM for all steps' input products, then the
 // recurrence, which is all that must run step by step.
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
 #include "backends/families/recurrence.h"
 #include "compiler/lower/select.h"
+#include "format/attrs.h"
 
 namespace floe::lower {
 namespace {
@@ -50,6 +53,42 @@ ir::Tensor InterleavedGates(const ir::Tensor& r, int64_t direction, int64_t gate
       const int64_t column = families::RecurrenceColumn(gates, g, u);
       for (int64_t k = 0; k < hidden; ++k) {
         t.mutable_as<float>()[k * columns + column] = from[(g * hidden + u) * hidden + k];
+      }
+    }
+  }
+  return t;
+}
+
+ir::Shape WithDirection(ir::Shape shape, size_t axis) {
+  shape.insert(shape.begin() + static_cast<ptrdiff_t>(axis), ir::Dim(1));
+  return shape;
+}
+
+// The sums of an i8 matrix over its rows.
+ir::Tensor SumsOfColumns(const ir::Tensor& w) {
+  const int64_t rows = w.dims()[0], columns = w.dims()[1];
+  ir::Tensor sums(DType::kI32, {columns});
+  std::fill_n(sums.mutable_as<int32_t>(), columns, 0);
+  for (int64_t k = 0; k < rows; ++k) {
+    for (int64_t n = 0; n < columns; ++n) {
+      sums.mutable_as<int32_t>()[n] += w.as<int8_t>()[k * columns + n];
+    }
+  }
+  return sums;
+}
+
+// [rows, 4H], whose columns are gate-major, as the columns that family qlstm_recurrence wants.
+template <class T>
+ir::Tensor InterleavedColumns(const ir::Tensor& from, int64_t hidden) {
+  constexpr int64_t kGates = 4;
+  const int64_t rows = from.dims()[0], columns = (hidden + 15) / 16 * 16 * kGates;
+  ir::Tensor t(from.dtype(), {rows, columns});
+  std::fill_n(t.mutable_as<T>(), rows * columns, T{});
+  for (int64_t k = 0; k < rows; ++k) {
+    for (int64_t g = 0; g < kGates; ++g) {
+      for (int64_t u = 0; u < hidden; ++u) {
+        t.mutable_as<T>()[k * columns + families::RecurrenceColumn(kGates, g, u)] =
+            from.as<T>()[(k * kGates + g) * hidden + u];
       }
     }
   }
@@ -109,6 +148,22 @@ ValueId Selector::InitialState(const ir::Node& node, size_t operand, int64_t dir
   return program_.AddAlias(v->name() + "/2d" + suffix, sliced, shape);
 }
 
+void Selector::JoinDirections(const ir::Node& node, const std::vector<ValueId> (&parts)[3]) {
+  for (size_t i = 0; i < 3; ++i) {
+    const ir::Value* y = node.output(i);
+    if (y == nullptr) continue;
+    if (parts[i].size() == 1) {
+      homes_[y].dense = parts[i][0];
+      continue;
+    }
+    Spec concat = SpecFor(node, KernelId::kConcat, "both directions");
+    concat.attrs = {i == 0 ? 1 : 0};
+    concat.inputs = parts[i];
+    concat.outputs = {DefineDense(y)};
+    Emit(std::move(concat));
+  }
+}
+
 absl::Status Selector::SelectRecurrent(const ir::Node& node) {
   const ir::Value* x = node.input(0);
   const ir::Value* r = node.input(2);
@@ -163,25 +218,105 @@ absl::Status Selector::SelectRecurrent(const ir::Node& node) {
       const ValueId id = NewArenaValue(base + names[i] + suffix, DType::kF32, shapes[i]);
       step.outputs.push_back(id);
       if (i == 2 && !lstm) continue;
-      ir::Shape with_direction = shapes[i];
-      with_direction.insert(with_direction.begin() + (i == 0 ? 1 : 0), ir::Dim(1));
-      parts[i].push_back(program_.AddAlias(base + names[i] + "/1" + suffix, id, with_direction));
+      parts[i].push_back(program_.AddAlias(base + names[i] + "/1" + suffix, id,
+                                           WithDirection(shapes[i], i == 0 ? 1 : 0)));
     }
     Emit(std::move(step));
   }
-  for (size_t i = 0; i < 3; ++i) {
-    const ir::Value* y = node.output(i);
-    if (y == nullptr) continue;
-    if (directions == 1) {
-      homes_[y].dense = parts[i][0];
-      continue;
+  JoinDirections(node, parts);
+  return absl::OkStatus();
+}
+
+Selector::DynamicBytes Selector::QuantizeDynamically(const ir::Node& node, const ir::Value* x) {
+  Spec spec = SpecFor(node, KernelId::kDynamicQuantize, "the range of all steps");
+  spec.inputs = {Dense(x)};
+  const DynamicBytes b = {NewArenaValue(current_ + "/bytes", DType::kU8, x->shape()),
+                          NewArenaValue(current_ + "/scale", DType::kF32, {}),
+                          NewArenaValue(current_ + "/zero", DType::kU8, {})};
+  spec.outputs = {b.integers, b.scale, b.zero};
+  Emit(std::move(spec));
+  return b;
+}
+
+ValueId Selector::IntegerInputProducts(const ir::Node& node, const DynamicBytes& x, int64_t d) {
+  const int64_t columns = 4 * node.Int("hidden");
+  const ir::Tensor& weights = node.input(1)->constant();
+  const ir::Value* b = node.input(5);
+  const int64_t width = weights.dims()[1];
+  const std::string suffix = SuffixOf(node, d), name = node.input(1)->name() + suffix;
+  const ir::Tensor w = Row(weights, d, {width, columns});
+  Spec gemm = SpecFor(node, KernelId::kQGemm, "input products of all steps, u8 x i8 to f32");
+  gemm.attrs = {-1, 0, 0, 0, 0, 0, 0, 0, FloatWord(0.0), FloatWord(0.0)};
+  gemm.inputs = {x.integers,
+                 program_.AddPacked(name, w, LayoutId::kGemmPanels16x4, {width, columns}, 1, false,
+                                    DType::kI8),
+                 program_.AddConstant(name + "/sums", SumsOfColumns(w), false),
+                 program_.AddConstant(node.input(3)->name() + suffix,
+                                      Row(node.input(3)->constant(), d, {columns}), false),
+                 kNoIndex,
+                 x.scale,
+                 x.zero,
+                 kNoIndex};
+  if (b != nullptr) {
+    ir::Tensor sum(DType::kF32, {columns});
+    const float* bias = b->constant().as<float>() + d * 2 * columns;
+    for (int64_t i = 0; i < columns; ++i) {
+      sum.mutable_as<float>()[i] = bias[i] + bias[columns + i];
     }
-    Spec concat = SpecFor(node, KernelId::kConcat, "both directions");
-    concat.attrs = {i == 0 ? 1 : 0};
-    concat.inputs = parts[i];
-    concat.outputs = {DefineDense(y)};
-    Emit(std::move(concat));
+    gemm.code = {Load(1, 0), AddTo(0, 0, 1)};
+    gemm.inputs.push_back(program_.AddConstant(b->name() + suffix, sum, false));
   }
+  const ir::Shape& shape = node.input(0)->shape();
+  const ValueId xw =
+      NewArenaValue(current_ + "/xw" + suffix, DType::kF32, {shape[0], shape[1], ir::Dim(columns)});
+  gemm.outputs = {xw};
+  Emit(std::move(gemm));
+  return xw;
+}
+
+absl::Status Selector::SelectQLstm(const ir::Node& node) {
+  for (size_t i = 1; i < 6; ++i) {
+    if (node.input(i) != nullptr && !node.input(i)->is_constant()) {
+      return SelectGeneric(node, "weights that are not constant");
+    }
+  }
+  const ir::Shape& x = node.input(0)->shape();
+  const ir::Value* r = node.input(2);
+  const int64_t hidden = node.Int("hidden"), direction = node.Int("direction");
+  const std::string base = node.output(0) != nullptr ? node.output(0)->name() : current_;
+  const DynamicBytes bytes = QuantizeDynamically(node, node.input(0));
+  std::vector<ValueId> parts[3];
+  for (int64_t d = 0; d < (direction == 2 ? 2 : 1); ++d) {
+    const std::string suffix = SuffixOf(node, d);
+    const ValueId xw = IntegerInputProducts(node, bytes, d);
+    Spec step = SpecFor(node, KernelId::kQLstmRecurrence,
+                        "u8 x i8, each step's range; gates of 16 units interleaved");
+    step.attrs = {direction == 1 || d == 1 ? 1 : 0};
+    const ir::Tensor weights =
+        InterleavedColumns<int8_t>(Row(r->constant(), d, {hidden, 4 * hidden}), hidden);
+    ir::Tensor scale =
+        InterleavedColumns<float>(Row(node.input(4)->constant(), d, {1, 4 * hidden}), hidden);
+    scale = Row(scale, 0, {scale.dims()[1]});
+    step.inputs = {
+        xw,
+        program_.AddPacked(r->name() + suffix, weights, LayoutId::kGemmPanels16x4, weights.dims(),
+                           1, false, DType::kI8),
+        program_.AddConstant(r->name() + "/sums" + suffix, SumsOfColumns(weights), false),
+        program_.AddConstant(node.input(4)->name() + suffix, scale, false),
+        InitialState(node, 6, d),
+        InitialState(node, 7, d)};
+    const char* names[3] = {"/y", "/h", "/c"};
+    for (size_t i = 0; i < 3; ++i) {
+      ir::Shape shape = {x[1], ir::Dim(hidden)};
+      if (i == 0) shape.insert(shape.begin(), x[0]);
+      const ValueId id = NewArenaValue(base + names[i] + suffix, DType::kF32, shape);
+      step.outputs.push_back(id);
+      parts[i].push_back(program_.AddAlias(base + names[i] + "/1" + suffix, id,
+                                           WithDirection(shape, i == 0 ? 1 : 0)));
+    }
+    Emit(std::move(step));
+  }
+  JoinDirections(node, parts);
   return absl::OkStatus();
 }
 

@@ -35,6 +35,8 @@ absl::Status MakeUnsigned(ir::Graph& graph, Report& report);
 // Lets moves, joins and maxima work on the integers: dequantize, op, quantize with the same numbers
 // becomes the op.
 absl::Status SinkIntoIntegers(ir::Graph& graph, Report& report);
+// Means and pointwise functions between a dequantize and a quantize, on bytes.
+absl::Status FuseByteFunctions(ir::Graph& graph, Report& report);
 // Integer products of dynamically quantised activations, with their scales.
 absl::Status FuseDynamicProducts(ir::Graph& graph, Report& report);
 

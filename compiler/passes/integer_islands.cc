@@ -254,7 +254,11 @@ absl::StatusOr<ir::Value*> Write(ir::Graph& graph, const Product& p, const Bias&
   if (!bias.sums.empty()) {
     inputs.push_back(AddSums(graph, name, bias.sums));
   } else if (!bias.floats.empty()) {
-    inputs.push_back(AddFloats(graph, name + "_bias", bias.floats, {Channels(p)}));
+    std::vector<double> floats;
+    for (const double v : bias.floats) {
+      floats.push_back(static_cast<double>(static_cast<float>(v) / y_scale));
+    }
+    inputs.push_back(AddFloats(graph, name + "_bias", floats, {Channels(p)}));
   }
   return Insert(graph, before, p.conv ? OpId::kQConv : OpId::kQGemm, std::move(inputs),
                 AttrsOf(p, to, std::move(requant)), name + "_integers", p.node->provenance);
@@ -262,6 +266,12 @@ absl::StatusOr<ir::Value*> Write(ir::Graph& graph, const Product& p, const Bias&
 
 std::string RangeText(const Edge& e, int64_t min, int64_t max) {
   return min == e.min && max == e.max ? "" : absl::StrFormat(", clamped to %d..%d", min, max);
+}
+
+std::string BiasText(const Bias& bias) {
+  return bias.floats.empty()
+             ? ""
+             : ", whose bias is added as it is: it is no multiple of the sums' steps";
 }
 
 // product (-> clamps) -> quantize, which is `last`.
@@ -274,11 +284,12 @@ absl::StatusOr<bool> FuseProduct(ir::Graph& graph, ir::Node* last, const Edge& e
   const std::optional<Product> p = ProductOf(y->producer(), &why);
   if (!p) return false;
   const std::optional<Bias> bias = BiasOf(*p);
-  if (!bias || !bias->floats.empty()) return false;  // Kernels round sums to u8 without floats.
+  if (!bias) return false;
   const int64_t min = bounds.Min(edge), max = bounds.Max(edge);
   FLOE_TRY_ASSIGN(ir::Value * q,
                   Write(graph, *p, *bias, last, DType::kU8, edge.scale, {edge.zero, min, max}));
-  report.Add(NameOf(*p->node) + ": integers from u8 to u8" + RangeText(edge, min, max));
+  report.Add(NameOf(*p->node) + ": integers from u8 to u8" + RangeText(edge, min, max) +
+             BiasText(*bias));
   Replace(graph, last, q);
   return true;
 }
@@ -347,10 +358,7 @@ absl::Status WriteFloatResults(ir::Graph& graph, Report& report) {
       continue;
     }
     FLOE_TRY_ASSIGN(ir::Value * y, Write(graph, *p, *bias, node, DType::kF32, 1.0f, {}));
-    const bool floats = !bias->floats.empty();
-    report.Add(
-        NameOf(*node) + ": integers from u8 to f32" +
-        (floats ? ", whose bias is added as it is: it is no multiple of the sums' steps" : ""));
+    report.Add(NameOf(*node) + ": integers from u8 to f32" + BiasText(*bias));
     Replace(graph, node, y);
   }
   return absl::OkStatus();
@@ -388,6 +396,7 @@ absl::Status FindIntegerIslands(ir::Graph& graph, Report& report) {
     if (done) continue;
     FLOE_TRY(FuseSum(graph, node, *edge, report).status());
   }
+  FLOE_TRY(FuseByteFunctions(graph, report));
   FLOE_TRY(WriteFloatResults(graph, report));
   FLOE_TRY(FuseDynamicProducts(graph, report));
   ExplainRest(graph, report);

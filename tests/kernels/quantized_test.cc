@@ -146,6 +146,7 @@ struct Window {
   int64_t pt = 0, pl = 0, pb = 0, pr = 0;
   int64_t dh = 1, dw = 1;
   Halo y_halo = {};
+  bool joined = false;  // The weights' taps.
 };
 
 KernelCase QConv(const std::string& name, const Window& s, Form form) {
@@ -167,8 +168,10 @@ KernelCase QConv(const std::string& name, const Window& s, Form form) {
   if (depthwise) {
     c.inputs.push_back(Packed(LayoutId::kDepthwiseTaps16x4, {s.c, 1, s.kh, s.kw}));
   } else {
-    c.inputs.push_back(Packed(LayoutId::kConvPanels16x4, {s.o, s.c / s.groups, s.kh, s.kw},
-                              static_cast<int32_t>(s.groups)));
+    const std::vector<int64_t> w = {s.o, s.c / s.groups, s.kh, s.kw};
+    const std::vector<int64_t> joined = {s.o, s.c * s.kw, s.kh, 1};
+    c.inputs.push_back(
+        Packed(LayoutId::kConvPanels16x4, s.joined ? joined : w, static_cast<int32_t>(s.groups)));
     c.attrs.push_back(s.groups);
   }
   c.inputs[1].dtype = DType::kI8;
@@ -251,6 +254,21 @@ std::vector<KernelCase> ConvCases() {
               .pl = 3,
               .pb = 3,
               .pr = 3}},
+            {"joined",
+             {.n = 2,
+              .c = 3,
+              .h = 15,
+              .w = 13,
+              .o = 24,
+              .kh = 5,
+              .kw = 7,
+              .sh = 2,
+              .sw = 2,
+              .pt = 2,
+              .pl = 3,
+              .pb = 1,
+              .pr = 3,
+              .joined = true}},
             {"grouped",
              {.n = 2,
               .c = 12,
@@ -358,6 +376,29 @@ std::vector<KernelCase> DynamicQuantizeCases() {
   return cases;
 }
 
+std::vector<KernelCase> LookupCases() {
+  std::vector<KernelCase> cases;
+  const auto add = [&cases](const std::string& name, const TensorInfo& x, const TensorInfo& y) {
+    KernelCase c;
+    c.kernel = KernelId::kLookup;
+    c.name = name;
+    c.inputs = {x, Dense({256}, DType::kU8)};
+    c.outputs = {y};
+    c.fills = {{0, 255}, {0, 255}};
+    c.tolerance = 0;
+    cases.push_back(c);
+  };
+  for (const int64_t n : {0, 1, 100}) {
+    add("dense" + std::to_string(n), Dense({3, n}, DType::kU8), Dense({3, n}, DType::kU8));
+  }
+  add("scalar", Dense({}, DType::kU8), Dense({}, DType::kU8));
+  const std::vector<int64_t> dims = {2, 5, 3, 4};
+  add("image", ChannelsLast(dims, {}, DType::kU8), ChannelsLast(dims, {}, DType::kU8));
+  add("halo", ChannelsLast(dims, {1, 2, 1, 9}, DType::kU8),
+      ChannelsLast(dims, {2, 0, 3, 77}, DType::kU8));
+  return cases;
+}
+
 KernelCase QPool(const std::string& name, bool average, bool count_padding, const Window& s) {
   KernelCase c;
   c.kernel = KernelId::kQPool;
@@ -417,6 +458,7 @@ FLOE_KERNEL_TESTS(QConvTest, ConvCases());
 FLOE_KERNEL_TESTS(QDepthwiseConvTest, DepthwiseCases());
 FLOE_KERNEL_TESTS(DynamicQuantizeTest, DynamicQuantizeCases());
 FLOE_KERNEL_TESTS(QPoolTest, PoolCases());
+FLOE_KERNEL_TESTS(LookupTest, LookupCases());
 
 }  // namespace
 }  // namespace floe::conformance

@@ -43,6 +43,69 @@ TEST(LstmTest, EveryTableMatchesTheTwin) {
   }
 }
 
+// Weights in bytes, whose scales make gates of about 1.
+KernelCase QLstm(int64_t steps, int64_t batch, int64_t hidden, bool reverse, bool states) {
+  KernelCase c = Lstm(steps, batch, hidden, reverse, states);
+  const int64_t columns = (hidden + 15) / 16 * 64;
+  c.name += " bytes";
+  c.kernel = KernelId::kQLstmRecurrence;
+  const TensorSpec state = c.inputs[2];
+  TensorSpec weights = Dense({hidden, columns}, DType::kI8);
+  weights.values = {-2, 3, 1, 2, -1, 0, 3, -3, 1, -2, 2};
+  TensorSpec scale = Dense({columns});
+  std::vector<int64_t> sums;
+  for (int64_t n = 0; n < columns; ++n) {
+    int64_t sum = 0;
+    for (int64_t k = 0; k < hidden; ++k) {
+      sum += weights.values[static_cast<size_t>(k * columns + n) % weights.values.size()];
+    }
+    sums.push_back(sum);
+  }
+  c.inputs = {c.inputs[0],
+              InLayout(weights, LayoutId::kGemmPanels16x4),
+              Values({columns}, DType::kI32, sums),
+              scale,
+              state,
+              state};
+  c.relative = 1e-3;
+  c.absolute = 2e-2;
+  return c;
+}
+
+TEST(LstmTest, EveryTableMatchesTheTwinInBytes) {
+  for (const bool reverse : {false, true}) {
+    for (const bool states : {false, true}) {
+      for (const int64_t hidden : {1, 5, 16, 19, 40}) {
+        for (const int64_t batch : {1, 2, 7}) {
+          RunKernelCase(QLstm(3, batch, hidden, reverse, states));
+        }
+      }
+    }
+  }
+  RunKernelCase(QLstm(2, 1, 131, false, true));
+  RunKernelCase(QLstm(0, 3, 7, false, true));
+  RunKernelCase(QLstm(0, 3, 7, false, false));
+  RunKernelCase(QLstm(4, 0, 7, false, true));
+}
+
+TEST(LstmTest, RefusesBytesThatDoNotFit) {
+  const KernelCase good = QLstm(3, 2, 19, false, true);
+  Footprint f;
+  ASSERT_TRUE(CheckKernelCase(good, &f).ok());
+  for (auto tensors : {&KernelCase::inputs, &KernelCase::outputs}) {
+    for (size_t i = 0; i < (good.*tensors).size(); ++i) {
+      for (int axis = 0; axis < (good.*tensors)[i].info.rank; ++axis) {
+        KernelCase bad = good;
+        ++(bad.*tensors)[i].info.dims[axis];
+        EXPECT_FALSE(CheckKernelCase(bad, &f).ok()) << i << " " << axis;
+      }
+    }
+  }
+  KernelCase bad = good;
+  bad.attrs[0] = 2;
+  EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr);
+}
+
 TEST(LstmTest, WithoutStepsTheStatesAreTheInitialOnes) {
   RunKernelCase(Lstm(0, 3, 7, false, true));
   RunKernelCase(Lstm(0, 3, 7, false, false));

@@ -37,9 +37,14 @@ const char kHead[] = R"(
 )";
 #define CONV " {strides=[1,1], pads=[1,1,1,1], dilations=[1,1], groups=1} "
 #define GEMM " {alpha=1.0, beta=1.0, trans_a=0, trans_b=0} "
+#define MEAN "1"
 #define TO_U8 " {axis=0, block=0, reciprocal=0, min=0, max=255, to=6} "
 #define TO_I8 " {axis=0, block=0, reciprocal=0, min=-128, max=127, to=5} "
 #define TO_F32 " {axis=0, block=0, to=1} "
+// u8 that does not come straight from floats.
+#define POOLED                                                                         \
+  "%p = max_pool(%dx) {kernel=[2,2], strides=[1,1], pads=[0,0,0,0], dilations=[1,1], " \
+  "ceil_mode=0} %qp = quantize(%p, %sx, %zx)" TO_U8 "%dp = dequantize(%qp, %sx, %zx)" TO_F32
 // %l to the output, as u8 or i8.
 #define OUT "%q = quantize(%l, %sy, %zy)" TO_U8 "%y = dequantize(%q, %sy, %zy)" TO_F32
 
@@ -58,8 +63,8 @@ const Case kCases[] = {
      "dequantize qconv quantize", "clamped to 90..243"},
     {"%a = conv(%dx, %dw, %db)" CONV "%c = relu(%a) %l = minimum(%c, %three)" OUT,
      "dequantize qconv quantize", "clamped to 90..167"},
-    // A bias that is no multiple of the sums' steps, another reader: results in f32.
-    {"%l = conv(%dx, %dw, %bf)" CONV OUT, "dequantize qconv quantize*2", "no multiple"},
+    // A bias that is no multiple of the sums' steps, another reader.
+    {"%l = conv(%dx, %dw, %bf)" CONV OUT, "dequantize qconv quantize", "no multiple"},
     {"%l = conv(%dx, %dw, %db)" CONV "%y = sin(%l)", "qconv quantize sin", "u8 to f32"},
     // A sum with another quantised tensor.
     {"%a = conv(%dx, %dw, %db)" CONV "%qa = quantize(%a, %sy, %zy)" TO_U8
@@ -79,6 +84,21 @@ const Case kCases[] = {
     {"%l = concat(%dr, %dx) {axis=1} %q = quantize(%l, %si, %zx)" TO_U8
      "%y = dequantize(%q, %si, %zx)" TO_F32,
      "concat dequantize*2 quantize*3", "work on integers"},
+    // Means, and tables of what happens to one tensor.
+    {"%l = avg_pool(%dx) {kernel=[2,3], strides=[2,1], pads=[0,1,1,1], dilations=[1,1], "
+     "ceil_mode=0, count_include_pad=0}" OUT,
+     "dequantize qavg_pool quantize", "a mean of u8"},
+    {"%l = reduce(%dx) {kind=" MEAN ", axes=[2,3], keepdims=1}" OUT,
+     "dequantize qavg_pool quantize", "a mean of u8"},
+    {"%l = reduce(%dx) {kind=" MEAN ", axes=[2,3], keepdims=0}" OUT,
+     "dequantize qavg_pool quantize reshape", "a mean of u8"},
+    {POOLED "%g = sigmoid(%dp) %l = mul(%dp, %g)" OUT, "dequantize lookup max_pool quantize",
+     "are a table"},
+    {POOLED "%g = sigmoid(%dp) %qg = quantize(%g, %si, %zx)" TO_U8
+            "%dg = dequantize(%qg, %si, %zx)" TO_F32 "%l = mul(%dg, %dp)" OUT,
+     "dequantize lookup max_pool quantize", "are a table"},
+    {POOLED "%a = mul(%dp, %three) %b = add(%a, %dp) %l = clamp(%b) {min=-1.0, max=1.5}" OUT,
+     "dequantize lookup max_pool quantize", "are a table"},
     // Matrices.
     {"%l = gemm(%dm, %dwm, %db)" GEMM OUT, "dequantize qgemm quantize", "u8 to u8"},
     {"%l = matmul(%dm, %dwm)" OUT, "dequantize qgemm quantize", "u8 to u8"},

@@ -167,3 +167,75 @@ def gemms():
         v = sums.astype(F32) * (by * scale) + bias
         case("qgemm", [x, w, scale, bias, None, by, np.array([93], np.uint8)], v, rtol=0.0, x_zero=-1, to=1,
              requant=[], ratios=[])
+
+
+# --- functions of bytes and the recurrence of bytes ----------------------------------------------
+
+def byte_cases():
+    """lookup and qavg_pool."""
+    table = whole(np.uint8, 256)
+    for shape in ((), (5,), (2, 3, 4), (0, 3)):
+        x = whole(np.uint8, *shape) if shape else np.array(200, np.uint8)
+        case("lookup", [x, table], table[x])
+    case("lookup", [np.arange(256, dtype=np.uint8), table], table)
+    for kernel, strides, pads, dilations, ceil in (([2], [1], [0, 0], [1], 0), ([3, 2], [2, 1], [1, 0, 1, 1], [1, 1], 0),
+                                                   ([3, 3], [2, 2], [1, 1, 1, 1], [1, 1], 1),
+                                                   ([2, 2, 2], [1, 1, 1], [0] * 6, [1, 1, 1], 0)):
+        x = whole(np.uint8, 2, 3, *range(7, 7 - len(kernel), -1))
+        attrs = dict(kernel=kernel, strides=strides, pads=pads, dilations=dilations, ceil_mode=ceil)
+        for include in (0, 1):
+            for x_zero, y_zero, ratio in ((0, 0, 1.0), (117, 33, float(F32(0.73)))):
+                # The mean in double; ratio / n and its product with the sum are rounded to f32.
+                wide = x.astype(F64) - x_zero
+                named = dict(kernel_shape=kernel, strides=strides, pads=pads, dilations=dilations, ceil_mode=ceil,
+                             count_include_pad=include)
+                means, _, _ = oracle("AveragePool", [wide.astype(F32)], engines=("ort",), opset=19, **named)
+                v = means[0].astype(F64) * ratio
+                if (np.abs(v - np.floor(v) - 0.5) < 1e-4).any():  # A tie may round either way.
+                    continue
+                y = np.clip(np.rint(v) + y_zero, 0, 255).astype(np.uint8)
+                case("qavg_pool", [x], y, **attrs, count_include_pad=include, x_zero=x_zero, y_zero=y_zero, ratio=ratio)
+
+
+def run_dynamic_lstm(inputs, named):
+    """ONNX Runtime's DynamicQuantizeLSTM in one thread: with more it quantises parts of h apart."""
+    import onnxruntime
+    from onnx import helper
+    names = [f"x{i}" if v is not None else "" for i, v in enumerate(inputs)]
+    node = helper.make_node("DynamicQuantizeLSTM", names, ["y0", "y1", "y2"], domain="com.microsoft", **named)
+    value = lambda n, x: helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+    constants = [helper.make_tensor(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape, x.tobytes(), raw=True)
+                 for n, x in zip(names, inputs) if n and n != "x0"]
+    graph = helper.make_graph([node], "g", [value("x0", inputs[0])],
+                              [helper.make_tensor_value_info(f"y{i}", 1, None) for i in range(3)], constants)
+    m = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17),
+                                                               helper.make_opsetid("com.microsoft", 1)])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(m.SerializeToString(), options, ["CPUExecutionProvider"])
+    return session.run(None, {"x0": inputs[0]})
+
+
+def lstm_cases():
+    """qlstm against ONNX Runtime: all directions, with and without bias and states."""
+    names = {0: "forward", 1: "reverse", 2: "bidirectional"}
+    for steps, batch, size, hidden in ((1, 1, 5, 4), (4, 1, 7, 18), (3, 2, 16, 16), (5, 1, 3, 33)):
+        for direction in (0, 1, 2):
+            for variant in range(3):
+                d, columns = 2 if direction == 2 else 1, 4 * hidden
+                x = rand(steps, batch, size)
+                w, r = (RNG.integers(-127, 128, (d, k, columns)).astype(np.int8) for k in (size, hidden))
+                ws, rs = rand(d, columns, low=0.002, high=0.01), rand(d, columns, low=0.002, high=0.008)
+                b = rand(d, 2 * columns, low=-1, high=1) if variant else None
+                h0, c0 = (rand(d, batch, hidden, low=-1, high=1) if variant == 2 else None for _ in range(2))
+                zeros = np.zeros((d, columns), np.int8)
+                ys = run_dynamic_lstm([x, w, r, b, None, h0, c0, None, ws, zeros, rs, zeros],
+                                      dict(hidden_size=hidden, direction=names[direction]))
+                inputs = [x, w, r, ws, rs, b, h0, c0]
+                while inputs[-1] is None:
+                    inputs.pop()
+                case("qlstm", inputs, ys, rtol=1e-5, atol=2e-6, hidden=hidden, direction=direction)
+    case("qlstm", inputs[:5] + [b], [None, run_dynamic_lstm([x, w, r, b, None, None, None, None, ws, zeros, rs, zeros],
+                                                           dict(hidden_size=hidden, direction="bidirectional"))[1]],
+         rtol=1e-5, atol=2e-6, hidden=hidden, direction=2)

@@ -24,7 +24,7 @@ def main():
                    pointwise.region_cases, tensor.reduce_cases, tensor.movement_cases,
                    tensor.make_cases, tensor.index_cases, nn.linear_cases, nn.conv_cases,
                    nn.norm_cases, nn.pool_cases, nn.recurrent_cases, quantized.quantize_cases,
-                   quantized.product_cases):
+                   quantized.product_cases, quantized.byte_cases, quantized.lstm_cases):
         family()
     write(sys.argv[1] if len(sys.argv) > 1 else "tests/reference/cases.bin")
 

@@ -124,6 +124,58 @@ FLOE_INLINE void TransposeFloats(const float* x, int64_t xa, float* y, int64_t y
   }
 }
 
+// --- interleaving planes of bytes ----------------------------------------------------------------
+
+#if !defined(FLOE_ISA_SSE2)
+// Of kPlanes planes' vectors, bytes [16 * j, 16 * j + 16) of the interleaved ones come from byte
+// [j][a][i] of plane a; 0x80 says that plane a has no part in byte i.
+template <int kPlanes>
+struct InterleaveTable {
+  alignas(16) uint8_t from[kPlanes][kPlanes][16];
+};
+template <int kPlanes>
+constexpr InterleaveTable<kPlanes> MakeInterleaveTable() {
+  InterleaveTable<kPlanes> t{};
+  for (int at = 0; at < 16 * kPlanes; ++at) {
+    for (int a = 0; a < kPlanes; ++a) {
+      t.from[at / 16][a][at % 16] = static_cast<uint8_t>(at % kPlanes == a ? at / kPlanes : 0x80);
+    }
+  }
+  return t;
+}
+template <int kPlanes>
+inline constexpr InterleaveTable<kPlanes> kInterleave = MakeInterleaveTable<kPlanes>();
+
+// y[b * kPlanes + a] = x[a * xa + b] for b below a multiple of 16, which is returned.
+template <int kPlanes>
+FLOE_INLINE int64_t InterleaveBytes(const uint8_t* x, int64_t xa, uint8_t* y, int64_t n) {
+  int64_t b = 0;
+  for (; b + 16 <= n; b += 16) {
+    __m128i planes[kPlanes];
+    for (int a = 0; a < kPlanes; ++a) {
+      planes[a] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + a * xa + b));
+    }
+    for (int j = 0; j < kPlanes; ++j) {
+      __m128i bytes = _mm_setzero_si128();
+      for (int a = 0; a < kPlanes; ++a) {
+        const auto* from = reinterpret_cast<const __m128i*>(kInterleave<kPlanes>.from[j][a]);
+        bytes = _mm_or_si128(bytes, _mm_shuffle_epi8(planes[a], _mm_load_si128(from)));
+      }
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(y + b * kPlanes + 16 * j), bytes);
+    }
+  }
+  return b;
+}
+
+FLOE_INLINE int64_t InterleaveBytes(const uint8_t* x, int64_t xa, uint8_t* y, int64_t na,
+                                    int64_t n) {
+  return na == 2   ? InterleaveBytes<2>(x, xa, y, n)
+         : na == 3 ? InterleaveBytes<3>(x, xa, y, n)
+         : na == 4 ? InterleaveBytes<4>(x, xa, y, n)
+                   : 0;
+}
+#endif
+
 // --- boxes ---------------------------------------------------------------------------------------
 
 template <class T>
@@ -135,7 +187,16 @@ FLOE_INLINE void RunUnitAs(const MoveBox& box, const T* x, T* y, int64_t n) {
       TransposeFloats(reinterpret_cast<const float*>(x), xa, reinterpret_cast<float*>(y), yb, na,
                       n);
     } else {
-      for (int64_t b = 0; b < n; b += 16) {
+      int64_t b = 0;
+#if !defined(FLOE_ISA_SSE2)
+      if constexpr (sizeof(T) == 1) {
+        if (yb == na) {
+          b = InterleaveBytes(reinterpret_cast<const uint8_t*>(x), xa,
+                              reinterpret_cast<uint8_t*>(y), na, n);
+        }
+      }
+#endif
+      for (; b < n; b += 16) {
         for (int64_t a = 0; a < na; ++a) {
           for (int64_t c = b; c < Least(b + 16, n); ++c) y[c * yb + a] = x[a * xa + c];
         }

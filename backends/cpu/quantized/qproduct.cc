@@ -86,12 +86,14 @@ void PrepareQConvProduct(const OpInfo& op, const PrepareContext& context, const 
   const int64_t groups = op.attrs[0];
   s->empty = IsEmptyImage(y);
   if (s->empty) return;
-  const int64_t channels = w.dims[1], outputs = y.dims[1] / groups;
+  const bool joined = families::JoinsTaps(w, window.kw);
+  const int64_t channels = joined ? w.dims[1] / window.kw : w.dims[1];
+  const int64_t outputs = y.dims[1] / groups;
   DescribeImages(op, window, s);
   int64_t strides[kMaxRank], offset;
   TensorStrides(op.inputs[0], strides, &offset);
   // Neighbouring pixels are one run when every channel of them is read and no tap is filled up.
-  const bool join = groups == 1 && window.dw == 1 && channels % kGroup == 0;
+  const bool join = joined || (groups == 1 && window.dw == 1 && channels % kGroup == 0);
   s->run = join ? window.kw * channels : channels;
   state->run_groups = CeilDiv(s->run, kGroup);
   int64_t* taps = TapTable(static_cast<void*>(state));

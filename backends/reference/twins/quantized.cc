@@ -101,17 +101,19 @@ void RunChannel(const KernelArgs& args, uint32_t first_word, int64_t o, int64_t 
   const TensorInfo& w = args.op->inputs[1];
   const auto* weights = static_cast<const int8_t*>(args.inputs[1]);
   const TensorInfo& y = args.op->outputs[0];
+  const bool joined = families::JoinsTaps(w, window.kw);
+  const int64_t channels = joined ? w.dims[1] / window.kw : w.dims[1];
   int64_t index[4] = {0, o, 0, 0};
   for (index[0] = 0; index[0] < y.dims[0]; ++index[0]) {
     for (index[2] = 0; index[2] < y.dims[2]; ++index[2]) {
       for (index[3] = 0; index[3] < y.dims[3]; ++index[3]) {
         uint32_t sum = 0;
-        for (int64_t ky = 0; w.dims[1] > 0 && ky < window.kh; ++ky) {
+        for (int64_t ky = 0; channels > 0 && ky < window.kh; ++ky) {
           for (int64_t kx = 0; kx < window.kw; ++kx) {
             const int64_t iy = index[2] * window.sh + ky * window.dh - window.pt;
             const int64_t ix = index[3] * window.sw + kx * window.dw - window.pl;
-            for (int64_t c = 0; c < w.dims[1]; ++c) {
-              const int64_t at[4] = {o, c, ky, kx};
+            for (int64_t c = 0; c < channels; ++c) {
+              const int64_t at[4] = {o, joined ? kx * channels + c : c, ky, joined ? 0 : kx};
               sum += Times(x.At(index[0], first + c, iy, ix), weights[ElementOffset(w, at)]);
             }
           }
@@ -197,6 +199,30 @@ Rule RunQDepthwiseConv(const KernelArgs& args, uint32_t, uint32_t begin, uint32_
   return Rule::kNone;
 }
 
+namespace {
+
+double Sigmoid(double v) { return 1.0 / (1.0 + std::exp(-v)); }
+
+// The step and zero point for the range of `count` numbers.
+struct Quantizer {
+  float scale = 1;
+  int32_t zp = 0;
+
+  Quantizer(const float* x, int64_t count) {
+    float low = 0, high = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      low = x[i] < low ? x[i] : low;
+      high = x[i] > high ? x[i] : high;
+    }
+    scale = (high - low) / 255.0f;
+    if (scale == 0) scale = 1;
+    zp = Quantized(-low / scale, 0, 0, 255);
+  }
+  int32_t Byte(float v) const { return Quantized(v / scale, zp, 0, 255); }
+};
+
+}  // namespace
+
 Status PrepareDynamicQuantize(const OpInfo&, const PrepareContext&, void*, Schedule* schedule) {
   schedule->tasks = 1;
   schedule->variant = "dynamic_quantize__plain";
@@ -208,20 +234,132 @@ Rule RunDynamicQuantize(const KernelArgs& args, uint32_t, uint32_t begin, uint32
   int64_t count = 0;
   if (!ElementCount(args.op->inputs[0], &count)) return Rule::kNone;
   const auto* x = static_cast<const float*>(args.inputs[0]);
-  float low = 0, high = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
-  }
-  float scale = (high - low) / 255.0f;
-  if (scale == 0) scale = 1;
-  const int32_t zp = Quantized(-low / scale, 0, 0, 255);
+  const Quantizer q(x, count);
   auto* y = static_cast<uint8_t*>(args.outputs[0]);
-  for (int64_t i = 0; i < count; ++i) {
-    y[i] = static_cast<uint8_t>(Quantized(x[i] / scale, zp, 0, 255));
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<uint8_t>(q.Byte(x[i]));
+  *static_cast<float*>(args.outputs[1]) = q.scale;
+  *static_cast<uint8_t*>(args.outputs[2]) = static_cast<uint8_t>(q.zp);
+  return Rule::kNone;
+}
+
+Status PrepareLookup(const OpInfo&, const PrepareContext&, void*, Schedule* schedule) {
+  schedule->tasks = 1;
+  schedule->variant = "u8_lookup";
+  return OkStatus();
+}
+
+// A line of an image, or all of a dense tensor, at a time: the halo is written apart.
+Rule RunLookup(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+  if (begin == end) return Rule::kNone;
+  const TensorInfo& in = args.op->inputs[0];
+  const TensorInfo& out = args.op->outputs[0];
+  const auto* x = static_cast<const uint8_t*>(args.inputs[0]);
+  const auto* table = static_cast<const uint8_t*>(args.inputs[1]);
+  auto* y = static_cast<uint8_t*>(args.outputs[0]);
+  int64_t count = 0;
+  if (!ElementCount(in, &count)) return Rule::kNone;
+  const bool image = in.rank == 4 && in.layout == LayoutId::kChannelsLast;
+  int64_t lines = 1, images = 1, x_strides[kMaxRank], y_strides[kMaxRank], x_start = 0, y_start = 0;
+  if (image) {
+    images = in.dims[0];
+    lines = in.dims[2];
+    count = in.dims[1] * in.dims[3];
+    TensorStrides(in, x_strides, &x_start);
+    TensorStrides(out, y_strides, &y_start);
+    ZeroHalo(out, args.outputs[0]);
   }
-  *static_cast<float*>(args.outputs[1]) = scale;
-  *static_cast<uint8_t*>(args.outputs[2]) = static_cast<uint8_t>(zp);
+  for (int64_t n = 0; n < images; ++n) {
+    for (int64_t line = 0; line < lines; ++line) {
+      const uint8_t* from = image ? x + x_start + n * x_strides[0] + line * x_strides[2] : x;
+      uint8_t* to = image ? y + y_start + n * y_strides[0] + line * y_strides[2] : y;
+      for (int64_t i = 0; i < count; ++i) to[i] = table[from[i]];
+    }
+  }
+  return Rule::kNone;
+}
+
+Status PrepareQLstmRecurrence(const OpInfo&, const PrepareContext&, void*, Schedule* schedule) {
+  schedule->phases = 1;
+  schedule->tasks = 1;
+  schedule->variant = "qlstm_plain";
+  return OkStatus();
+}
+
+namespace {
+
+// One step: h and c are the state before and after.
+struct QLstmStep {
+  const OpInfo& op;
+  const int8_t* r;
+  const int32_t* sums;
+  const float* scale;
+  const float* xw;
+  const float* h;
+  float* c;
+  float* y;
+
+  // The gate's recurrent product for row n.
+  float Product(const Quantizer& q, int64_t n, int64_t gate, int64_t unit) const {
+    const int64_t hidden = op.inputs[1].dims[0];
+    const int64_t column = (unit / 16 * 4 + gate) * 16 + unit % 16;
+    uint32_t sum = 0u - static_cast<uint32_t>(q.zp) * static_cast<uint32_t>(sums[column]);
+    for (int64_t k = 0; k < hidden; ++k) {
+      const int64_t at[2] = {k, column};
+      sum += Times(q.Byte(h[n * hidden + k]), r[ElementOffset(op.inputs[1], at)]);
+    }
+    return static_cast<float>(static_cast<int32_t>(sum)) * (q.scale * scale[column]);
+  }
+
+  void Run() const {
+    const int64_t batch = op.inputs[0].dims[1], hidden = op.inputs[1].dims[0];
+    const Quantizer q(h, batch * hidden);
+    for (int64_t n = 0; n < batch; ++n) {
+      for (int64_t u = 0; u < hidden; ++u) {
+        double gate[4];  // i, o, f, c.
+        for (int64_t g = 0; g < 4; ++g) {
+          gate[g] = static_cast<double>(xw[(n * 4 + g) * hidden + u] + Product(q, n, g, u));
+        }
+        float& state = c[n * hidden + u];
+        state = static_cast<float>(Sigmoid(gate[2]) * static_cast<double>(state) +
+                                   Sigmoid(gate[0]) * std::tanh(gate[3]));
+        y[n * hidden + u] =
+            static_cast<float>(Sigmoid(gate[1]) * std::tanh(static_cast<double>(state)));
+      }
+    }
+  }
+};
+
+}  // namespace
+
+Rule RunQLstmRecurrence(const KernelArgs& args, uint32_t, uint32_t begin, uint32_t end, void*) {
+  if (begin == end) return Rule::kNone;
+  const OpInfo& op = *args.op;
+  const int64_t steps = op.inputs[0].dims[0];
+  const int64_t plane = op.inputs[0].dims[1] * op.inputs[1].dims[0];
+  const auto* h0 = static_cast<const float*>(args.inputs[4]);
+  const auto* c0 = static_cast<const float*>(args.inputs[5]);
+  auto* y = static_cast<float*>(args.outputs[0]);
+  auto* h_out = static_cast<float*>(args.outputs[1]);
+  auto* c_out = static_cast<float*>(args.outputs[2]);
+  for (int64_t i = 0; i < plane; ++i) {
+    h_out[i] = h0 == nullptr ? 0.0f : h0[i];
+    c_out[i] = c0 == nullptr ? 0.0f : c0[i];
+  }
+  const float* h = h_out;
+  for (int64_t s = 0; s < steps; ++s) {
+    const int64_t t = op.attrs[0] != 0 ? steps - 1 - s : s;
+    const QLstmStep step{op,
+                         static_cast<const int8_t*>(args.inputs[1]),
+                         static_cast<const int32_t*>(args.inputs[2]),
+                         static_cast<const float*>(args.inputs[3]),
+                         static_cast<const float*>(args.inputs[0]) + t * 4 * plane,
+                         h,
+                         c_out,
+                         y + t * plane};
+    step.Run();
+    h = y + t * plane;
+  }
+  for (int64_t i = 0; steps > 0 && i < plane; ++i) h_out[i] = h[i];
   return Rule::kNone;
 }
 

@@ -41,6 +41,15 @@ Window ReadWindow(NodeBuilder& b, const ir::Value* x, std::vector<int64_t> kerne
 DType TypeAttr(NodeBuilder& b, int64_t data_type);
 // numpy's matmul: vectors become matrices, and their axis goes away afterwards.
 ir::Value* MatMulOf(NodeBuilder& b, ir::Value* a, ir::Value* c);
+// com.microsoft's Attention behind its projection by `weights` [I,columns]: `all` is [B,S,columns].
+// Reads the operator's attributes and writes its outputs; the other operands may be null.
+struct AttentionOperands {
+  ir::Value* weights = nullptr;
+  ir::Value* mask = nullptr;
+  ir::Value* past = nullptr;
+  ir::Value* bias = nullptr;
+};
+void AttendMerged(NodeBuilder& b, ir::Value* all, const AttentionOperands& operands);
 // The spatial sizes of the filter, which kernel_shape may repeat.
 std::vector<int64_t> FilterSizes(NodeBuilder& b, const ir::Value* w);
 

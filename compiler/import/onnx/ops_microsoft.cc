@@ -116,20 +116,19 @@ std::vector<int64_t> ProjectionWidths(NodeBuilder& b, const Value* weights) {
   return widths;
 }
 
-void Attention(NodeBuilder& b) {
-  Value *x = b.In(0), *weights = b.In(1);
-  const DType dtype = x->dtype();
+}  // namespace
+
+void AttendMerged(NodeBuilder& b, Value* all, const AttentionOperands& operands) {
+  const DType dtype = all->dtype();
   const int64_t heads = b.Int("num_heads", 0);
   if (b.Int("do_rotary", 0) != 0) return b.Unsupported("do_rotary = 1");
   if (b.Int("past_present_share_buffer", 0) != 0) {
     return b.Unsupported("past_present_share_buffer = 1");
   }
   b.IgnoreAttr("rotary_embedding_dim");
-  const std::vector<int64_t> widths = ProjectionWidths(b, weights);
-  Value* all = MatMulOf(b, x, weights);
-  if (Value* bias = b.OptIn(2)) all = b.Binary(OpId::kAdd, all, bias);
+  const std::vector<int64_t> widths = ProjectionWidths(b, operands.weights);
   if (!b.ok()) return;
-  if (x->rank() != 3) return b.Invalid("the input is no [batch, positions, features]");
+  if (all->rank() != 3) return b.Invalid("the input is no [batch, positions, features]");
   Value* parts[3];
   int64_t at = 0;
   for (size_t i = 0; i < 3; ++i) {
@@ -137,8 +136,8 @@ void Attention(NodeBuilder& b) {
     at += widths[i];
   }
   Dim past = 0;
-  const Dim batch = b.Dim(x, 0), queries = b.Dim(x, 1);
-  if (Value* cache = b.OptIn(4)) {
+  const Dim batch = b.Dim(all, 0), queries = b.Dim(all, 1);
+  if (Value* cache = operands.past) {
     past = b.Dim(cache, 3);
     for (size_t i = 1; i < 3 && b.ok(); ++i) {
       Value* half = b.SliceAxis(cache, 0, static_cast<int64_t>(i) - 1, 1);
@@ -158,13 +157,22 @@ void Attention(NodeBuilder& b) {
   if (!b.ok()) return;
   const Dim keys = b.Dim(parts[1], 2);
   Scores s{parts[0], parts[1], parts[2]};
-  if (Value* mask = b.OptIn(3)) s.bias = MaskBias(b, mask, batch, keys, dtype);
+  if (Value* mask = operands.mask) s.bias = MaskBias(b, mask, batch, keys, dtype);
   b.IgnoreAttr("mask_filter_value");
-  if (Value* bias = b.OptIn(5)) s.bias = AddBias(b, s.bias, bias);
+  if (Value* bias = operands.bias) s.bias = AddBias(b, s.bias, bias);
   if (b.Int("unidirectional", 0) != 0) {
     s.bias = AddBias(b, s.bias, CausalBias(b, queries, past, keys, dtype));
   }
   b.Out(0, Attend(b, s));
+}
+
+namespace {
+
+void Attention(NodeBuilder& b) {
+  Value *x = b.In(0), *weights = b.In(1);
+  Value* all = MatMulOf(b, x, weights);
+  if (Value* bias = b.OptIn(2)) all = b.Binary(OpId::kAdd, all, bias);
+  AttendMerged(b, all, {weights, b.OptIn(3), b.OptIn(4), b.OptIn(5)});
 }
 
 // --- MultiHeadAttention: projections lie before it -----------------------------------------------

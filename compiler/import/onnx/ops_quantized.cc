@@ -295,6 +295,50 @@ void DynamicQuantizeMatMul(NodeBuilder& b) {
   b.Out(Scaled(b, sums, x.size() > 1 ? x[1] : x[0], b.In(2), b.OptIn(4)));
 }
 
+// Attention whose projection is an integer product.
+void QAttention(NodeBuilder& b) {
+  Value* sums = IntegerProduct(b, b.In(0), b.In(1), b.OptIn(6), b.OptIn(7));
+  Value* all = Scaled(b, sums, b.In(3), b.In(4), b.In(2));
+  AttendMerged(b, all, {b.In(1), b.OptIn(5), b.OptIn(8), nullptr});
+}
+
+// Operands: ids [B,S], segments?, then tables of bytes for words, positions and segments, the
+// norm's scale and bias as bytes, a mask?, then scales and zero points of the five.
+void QEmbedLayerNorm(NodeBuilder& b) {
+  constexpr size_t kTables = 5, kFirst = 2, kScales = 8, kZeros = 13;
+  Value* ids = b.In(0);
+  Value* segments = b.OptIn(1);
+  Value* tables[kTables];
+  for (size_t i = 0; i < kTables; ++i) {
+    const bool absent = i == 2 && segments == nullptr;
+    tables[i] = absent ? nullptr : b.In(kFirst + i);
+  }
+  const auto floats = [&b](Value* x, size_t i) {
+    return Dequantized(b, x, {b.In(kScales + i), b.In(kZeros + i)}, 0);
+  };
+  const auto rows = [&](size_t i, Value* indices) {
+    return floats(b.Emit(OpId::kGather, {tables[i], indices}, {{"axis", int64_t{0}}}), i);
+  };
+  if (b.ok() && ids->rank() != 2) return b.Invalid("the ids have another rank than 2");
+  const ir::Dim length = b.Dim(ids, 1);
+  Value* sum = rows(0, ids);
+  Value* places = b.Emit(OpId::kRange, {b.DimValue(0), b.DimValue(length), b.DimValue(1)}, {},
+                         TensorType{DType::kI64, {length}});
+  sum = b.Binary(OpId::kAdd, sum, rows(1, places));
+  if (segments != nullptr) {
+    sum = b.Binary(OpId::kAdd, sum, rows(2, segments));
+  } else {
+    for (const size_t i : {kFirst + 2, kScales + 2, kZeros + 2}) b.IgnoreInput(i);
+  }
+  b.Out(0, b.Emit(OpId::kLayerNorm, {sum, floats(tables[3], 3), floats(tables[4], 4)},
+                  {{"axis", int64_t{2}}, {"epsilon", b.Float("epsilon", 1e-12f)}}));
+  // The lengths of the mask's rows.
+  Value* mask = b.OptIn(7);
+  if (!b.WantsOutput(1)) return;
+  b.Out(1, mask != nullptr ? b.Reduce(ReduceKind::kSum, mask, {1}, false)
+                           : b.Expand(b.Scalar(DType::kI32, 0), {b.Dim(ids, 0)}));
+}
+
 constexpr Row kRows[] = {
     {"QuantizeLinear", 10, QuantizeLinear},
     {"DequantizeLinear", 10, DequantizeLinear},
@@ -317,6 +361,8 @@ constexpr Row kRows[] = {
     {"QLinearConcat", 1, QLinearConcat, OpId::kConcat, 0, kMicrosoft},
     {"QLinearWhere", 1, QLinearWhere, OpId::kWhere, 0, kMicrosoft},
     {"MatMulIntegerToFloat", 1, MatMulIntegerToFloat, OpId::kMatMulInteger, 0, kMicrosoft},
+    {"QAttention", 1, QAttention, OpId::kAttention, 0, kMicrosoft},
+    {"QEmbedLayerNormalization", 1, QEmbedLayerNorm, OpId::kLayerNorm, 0, kMicrosoft},
     {"DynamicQuantizeMatMul", 1, DynamicQuantizeMatMul, OpId::kMatMulInteger, 0, kMicrosoft},
 };
 

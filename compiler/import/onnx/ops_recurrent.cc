@@ -61,19 +61,32 @@ struct Layout {
   Value* Result(Value* y) const { return batch_first ? b.Transpose(y, {2, 0, 1, 3}) : y; }
 };
 
+// What the products of a recurrence read besides x and the states.
+struct Weights {
+  Value* w;
+  Value* r;
+  Value* w_scale = nullptr;  // Of weights in 8 bits, [D,4H].
+  Value* r_scale = nullptr;
+};
+
 // Runs `op` over the operands; `gates` rows of the weights belong to each unit.
-void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs, Value* w,
-         Value* r) {
+void Run(NodeBuilder& b, OpId op, int64_t gates, size_t states, AttrList attrs, const Weights& p) {
+  const bool integers = op == OpId::kQLstm;
   const Layout layout = {b, b.Int("layout", 0) != 0};
-  const int64_t hidden = b.Int("hidden_size", b.StaticDim(r, 2));
-  std::vector<Value*> inputs = {layout.Sequence(b.In(0)), w, r, b.OptIn(3), b.OptIn(4)};
+  const int64_t hidden = b.Int("hidden_size", b.StaticDim(p.r, integers ? 1 : 2));
+  std::vector<Value*> inputs = {layout.Sequence(b.In(0)), p.w, p.r};
+  if (integers) {
+    inputs.insert(inputs.end(), {p.w_scale, p.r_scale, b.OptIn(3)});
+  } else {
+    inputs.insert(inputs.end(), {b.OptIn(3), b.OptIn(4)});
+  }
   for (size_t i = 0; i < states; ++i) inputs.push_back(layout.State(b.OptIn(5 + i)));
   if (op == OpId::kLstm) inputs.push_back(b.OptIn(7));
   while (inputs.back() == nullptr) inputs.pop_back();
   if (hidden < 1 || hidden > (int64_t{1} << 31)) b.Invalid("attribute 'hidden_size' is no size");
-  if (b.ok() && b.Dim(r, 1) != ir::Dim(gates * hidden)) {
+  if (b.ok() && b.Dim(p.r, integers ? 2 : 1) != ir::Dim(gates * hidden)) {
     return b.Invalid(absl::StrFormat("the recurrence weights %s do not fit %d hidden units",
-                                     b.Text(r->shape()), hidden));
+                                     b.Text(p.r->shape()), hidden));
   }
   attrs.emplace_back("hidden", hidden);
   const std::vector<Value*> y = b.EmitMany(op, std::move(inputs), states + 1, std::move(attrs));
@@ -104,15 +117,58 @@ Value* LstmWeights(NodeBuilder& b, size_t weights, size_t scales) {
   return b.Transpose(w, {0, 2, 1});
 }
 
+// Weights of DynamicQuantizeLSTM as they are, in i8 without zero points; absent if they are
+// something else.
+std::optional<ir::Tensor> SymmetricWeights(NodeBuilder& b, size_t weights, size_t zeros) {
+  constexpr int64_t kSignOffset = 128;  // From i8 to u8.
+  const std::optional<ir::Tensor> w = b.ConstantOf(b.In(weights));
+  const Value* zero = b.OptIn(zeros);
+  if (!w || (zero != nullptr && !zero->is_constant())) return std::nullopt;
+  const int64_t offset = w->dtype() == DType::kU8 ? kSignOffset : 0;
+  if (zero == nullptr && offset != 0) return std::nullopt;
+  for (int64_t i = 0; zero != nullptr && i < zero->constant().count(); ++i) {
+    if (zero->constant().IntAt(i) != offset) return std::nullopt;
+  }
+  if (w->dtype() == DType::kI8) return w;
+  if (w->dtype() != DType::kU8) return std::nullopt;
+  ir::Tensor shifted(DType::kI8, w->dims());
+  for (int64_t i = 0; i < w->count(); ++i) shifted.SetInt(i, w->IntAt(i) - offset);
+  return shifted;
+}
+
+// One scale for each column, [D,4H], of one for each direction or of that.
+Value* ColumnScales(NodeBuilder& b, size_t scales, const Value* w) {
+  Value* scale = b.In(scales);
+  const ir::Shape columns = {b.Dim(w, 0), b.Dim(w, 2)};
+  if (!b.ok() || scale->rank() != 1) return b.ok() ? b.Reshape(scale, columns) : scale;
+  return b.Expand(b.Reshape(scale, {scale->shape()[0], 1}), columns);
+}
+
+// As its operator means it, where the integer kernels have its form: x and, at each step, h are
+// quantised by their range. Otherwise the weights become floats.
+void DynamicLstm(NodeBuilder& b, const Direction& d) {
+  const std::optional<ir::Tensor> w = SymmetricWeights(b, 1, 9), r = SymmetricWeights(b, 2, 11);
+  if (!w || !r || w->dims().size() != 3 || r->dims().size() != 3 || b.HasInput(4) ||
+      b.HasInput(7) || !b.In(8)->is_constant() || !b.In(10)->is_constant()) {
+    const Weights floats = {LstmWeights(b, 1, 8), LstmWeights(b, 2, 10)};
+    return Run(b, OpId::kLstm, 4, 2, {{"direction", d.id}}, floats);
+  }
+  const auto constant = [&b](size_t i, const ir::Tensor& t) {
+    return b.In(i)->dtype() == DType::kI8 ? b.In(i) : b.Constant(t);
+  };
+  Weights p = {constant(1, *w), constant(2, *r)};
+  p.w_scale = ColumnScales(b, 8, p.w);
+  p.r_scale = ColumnScales(b, 10, p.r);
+  Run(b, OpId::kQLstm, 4, 2, {{"direction", d.id}}, p);
+}
+
 void Lstm(NodeBuilder& b) {
   const Direction d = ReadDirection(b);
   NeedActivations(b, d, {"Sigmoid", "Tanh", "Tanh"});
   NeedNoClip(b);
   if (b.Int("input_forget", 0) != 0) return b.Unsupported("coupled gates (input_forget = 1)");
-  const bool quantized = b.row().param != 0;
-  Value* w = quantized ? LstmWeights(b, 1, 8) : b.In(1);
-  Value* r = quantized ? LstmWeights(b, 2, 10) : b.In(2);
-  Run(b, OpId::kLstm, 4, 2, {{"direction", d.id}}, w, r);
+  if (b.row().param != 0) return DynamicLstm(b, d);
+  Run(b, OpId::kLstm, 4, 2, {{"direction", d.id}}, {b.In(1), b.In(2)});
 }
 
 void Gru(NodeBuilder& b) {
@@ -120,7 +176,8 @@ void Gru(NodeBuilder& b) {
   NeedActivations(b, d, {"Sigmoid", "Tanh"});
   NeedNoClip(b);
   const int64_t reset = b.Int("linear_before_reset", 0);
-  Run(b, OpId::kGru, 3, 1, {{"direction", d.id}, {"linear_before_reset", reset}}, b.In(1), b.In(2));
+  Run(b, OpId::kGru, 3, 1, {{"direction", d.id}, {"linear_before_reset", reset}},
+      {b.In(1), b.In(2)});
 }
 
 void Rnn(NodeBuilder& b) {
@@ -129,7 +186,8 @@ void Rnn(NodeBuilder& b) {
   const bool relu = !given.empty() && SameName(given[0], "Relu");
   NeedActivations(b, d, {relu ? "Relu" : "Tanh"});
   NeedNoClip(b);
-  Run(b, OpId::kRnn, 1, 1, {{"direction", d.id}, {"activation", int64_t{relu}}}, b.In(1), b.In(2));
+  Run(b, OpId::kRnn, 1, 1, {{"direction", d.id}, {"activation", int64_t{relu}}},
+      {b.In(1), b.In(2)});
 }
 
 constexpr Row kRows[] = {

@@ -1,0 +1,1 @@
+#include "backends/cpu/quantized/recurrence_kernel.h"
