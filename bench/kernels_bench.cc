@@ -98,12 +98,11 @@ class Instance {
   // Reads more than the caches keep, then all inputs but the weights.
   void Chill() {
     static const auto* const sweep = new std::vector<char>(64 << 20, 1);
-    for (size_t i = 0; i < sweep->size(); i += 64) benchmark::DoNotOptimize((*sweep)[i]);
+    ReadLines(sweep->data(), static_cast<int64_t>(sweep->size()));
     for (size_t i = 0; i < pointers_in_.size(); ++i) {
       int64_t bytes = 0;
       if (i == 1 || !TensorBytes(case_.inputs[i], &bytes).ok()) continue;
-      const char* p = static_cast<const char*>(pointers_in_[i]);
-      for (int64_t at = 0; at < bytes; at += 64) benchmark::DoNotOptimize(p[at]);
+      ReadLines(static_cast<const char*>(pointers_in_[i]), bytes);
     }
   }
 
@@ -111,6 +110,13 @@ class Instance {
   Schedule schedule;
 
  private:
+  // A byte of each cache line. The sum makes the reads happen.
+  static void ReadLines(const char* p, int64_t bytes) {
+    int sum = 0;
+    for (int64_t at = 0; at < bytes; at += 64) sum += p[at];
+    benchmark::DoNotOptimize(sum);
+  }
+
   void* Add(const TensorInfo& t, bool fill) {
     int64_t bytes = 0;
     if (!TensorBytes(t, &bytes).ok()) bytes = 0;
