@@ -313,8 +313,18 @@ ir::Value* Emitter::SizeOf(ir::Value* count, int64_t min, int64_t max) {
   return Placeholder();
 }
 
+void Emitter::Check(ir::Value* condition, std::string message) {
+  if (!ok()) return;
+  const auto check = ir::AddCheck(graph_, condition, std::move(message), provenance_);
+  if (!check.ok()) Fail(check.status());
+}
+
 ir::Value* Emitter::Nonzero(ir::Value* x, int64_t least) {
   if (!ok()) return Placeholder();
+  // Of one mask there is one count, so that what is taken and put back by it fits.
+  for (ir::Node* user : x->users()) {
+    if (user->op() == OpId::kNonzero && user->input(0) == x) return user->output();
+  }
   ir::Value* mask = x->dtype() == DType::kBool ? x : Binary(OpId::kNotEqual, x, ScalarLike(x, 0));
   ir::Value* count = Cast(mask, DType::kI64);
   if (x->rank() > 0) {

@@ -96,8 +96,9 @@ class Emitter {
   // content is a symbol. Its name is the result's; kNoBound leaves the maximum to the user.
   ir::Value* SizeOf(ir::Value* count, int64_t min, int64_t max);
   static constexpr int64_t kNoBound = ir::kUnboundedSize;
-  // Indices of the elements of x that are not zero, [count, rank] i64.
-  // There are at least `least`.
+  // Fails the run, with this message, unless the bool scalar holds.
+  void Check(ir::Value* condition, std::string message);
+  // Indices of the elements of x that are not zero, [count, rank] i64. There are at least `least`.
   ir::Value* Nonzero(ir::Value* x, int64_t least = 0);
   // One step of 1 along `axis`: [start, start + length).
   ir::Value* SliceAxis(ir::Value* x, int64_t axis, int64_t start, ir::Dim length);

@@ -122,6 +122,7 @@ TEST_P(SizesTest, EveryStoredSizeMatchesEager) {
 INSTANTIATE_TEST_SUITE_P(Fixtures, SizesTest,
                          testing::Values("flatten", "flatten.decomposed", "strides",
                                          "strides.decomposed", "select", "select.decomposed",
+                                         "found", "found.decomposed", "padded", "padded.decomposed",
                                          "repeat", "scan_dyn", "map_dyn"),
                          [](const auto& info) {
                            std::string name = info.param;

@@ -231,6 +231,30 @@ class Repeat(nn.Module):
         return longer * 2, values, inverse, found
 
 
+class Found(nn.Module):
+    """Numbers of tensors as sizes: item(), and repeats whose sum is stated."""
+
+    def forward(self, x, k, counts):
+        size = k.item()
+        torch._check(size >= 1)
+        torch._check(size <= x.shape[0])
+        i, j = torch.where(x > 0)
+        longer = torch.repeat_interleave(x, counts, dim=0, output_size=10)
+        return torch.arange(size) * 2, x[:size] + 1, x.narrow(0, 0, size).sum(0), x[i, j] + i, longer
+
+
+class Padded(nn.Module):
+    """Rows of a padded batch taken out and put back; windows and chunks of an axis."""
+
+    def forward(self, x, lengths):
+        mask = torch.arange(x.shape[1])[None] < lengths[:, None]
+        rows = torch.tanh(x[mask] @ torch.ones(3, 5))
+        y = torch.zeros(x.shape[0], x.shape[1], 5)
+        y[mask] = rows
+        a, b = x.chunk(2, 1)
+        return y, rows, x.unfold(1, 3, 2), a * 2, b.sum(1)
+
+
 def models():
     """name -> (module, args, kwargs, dynamic shapes, second inputs or a list of more or None)."""
     n = Dim("N", min=1, max=8)
@@ -252,13 +276,23 @@ def models():
                      [(torch.randn(9, 3),), (torch.randn(2, 3),)]),
         "map_dyn": (Mapped(), (torch.randn(3, 2), torch.randn(2)), {}, {"x": {0: t}, "y": None},
                     [(torch.randn(7, 2), torch.randn(2)), (torch.randn(2, 2), torch.randn(2))]),
-        "flatten": (Flatten(), (torch.randint(0, 11, (2, 5)),), {}, {"ids": {0: Dim("N", min=2, max=8), 1: Dim("T", min=4, max=64)}},
+        "flatten": (Flatten(), (torch.randint(0, 11, (2, 5)),), {},
+                    {"ids": {0: Dim("N", min=2, max=8), 1: Dim("T", min=4, max=64)}},
                     [(torch.randint(0, 11, (3, 7)),), (torch.randint(0, 11, (8, 64)),)]),
-        "strides": (Strides(), (torch.randn(2, 3, 20),), {}, {"x": {0: Dim("N", min=2, max=8), 2: Dim("L", min=16, max=70)}},
+        "strides": (Strides(), (torch.randn(2, 3, 20),), {},
+                    {"x": {0: Dim("N", min=2, max=8), 2: Dim("L", min=16, max=70)}},
                     [(torch.randn(3, 3, 33),), (torch.randn(8, 3, 70),)]),
         "select": (Select(), (torch.randn(6, 4), torch.tensor([1, 0, 1, 1, 0, 1]) > 0), {},
                    {"x": {0: t}, "keep": {0: t}},
                    [(torch.randn(3, 4), torch.tensor([0, 0, 0]) > 0), (torch.randn(11, 4), torch.randn(11) > 0)]),
+        "found": (Found(), (torch.randn(4, 3), torch.tensor(3), torch.tensor([2, 0, 7, 1])), {},
+                  {"x": {0: t}, "k": None, "counts": {0: t}},
+                  [(torch.randn(5, 3), torch.tensor(5), torch.tensor([1, 1, 1, 1, 6])),
+                   (torch.randn(2, 3), torch.tensor(1), torch.tensor([0, 10]))]),
+        "padded": (Padded(), (torch.randn(2, 6, 3), torch.tensor([3, 6])), {},
+                   {"x": {0: Dim("N", min=2, max=8), 1: 2 * Dim("L", min=3, max=16)},
+                    "lengths": {0: Dim("N", min=2, max=8)}},
+                   [(torch.randn(3, 8, 3), torch.tensor([1, 8, 2])), (torch.randn(8, 32, 3), torch.arange(1, 33, 4))]),
         "repeat": (Repeat(), (torch.randn(4, 3), torch.tensor([2, 0, 3, 1])), {}, {"x": {0: t}, "counts": {0: t}},
                    [(torch.randn(6, 3), torch.tensor([1, 1, 0, 2, 9, 1])), (torch.randn(2, 3), torch.tensor([5, 5]))]),
     }

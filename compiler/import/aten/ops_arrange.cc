@@ -119,15 +119,20 @@ Value* RepeatByData(OpBuilder& b, Value* x, Value* counts, int64_t axis) {
   Value* ends = b.Emit(OpId::kCumSum, {counts},
                        {{"axis", int64_t{0}}, {"exclusive", int64_t{0}}, {"reverse", int64_t{0}}});
   ir::Value* total = b.Reduce(ReduceKind::kSum, counts, {0}, /*keepdims=*/false);
-  total = b.SizeOf(total, 0, OpBuilder::kNoBound);
-  if (!b.ok()) return total;
-  const ir::Dim size = total->content ? total->content->front() : ir::Dim(0);
-  if (b.Given("output_size") && !(b.SymInt("output_size") == size)) {
-    b.Unsupported("an output_size beside counts that are computed at run time");
+  Value* positions = nullptr;
+  if (b.Given("output_size")) {
+    const ir::Dim size = b.SymInt("output_size");
+    if (!b.ok()) return counts;
+    b.Check(b.Binary(OpId::kEqual, total, b.DimValue(size)),
+            "repeat_interleave: the repeats do not sum up to output_size");
+    positions = b.Arange(size, DType::kI64);
+  } else {
+    total = b.SizeOf(total, 0, OpBuilder::kNoBound);
+    if (!b.ok()) return total;
+    const ir::Dim size = total->content ? total->content->front() : ir::Dim(0);
+    positions = b.Emit(OpId::kRange, {b.Scalar(DType::kI64, 0), total, b.Scalar(DType::kI64, 1)},
+                       {}, TensorType{DType::kI64, {size}});
   }
-  Value* positions =
-      b.Emit(OpId::kRange, {b.Scalar(DType::kI64, 0), total, b.Scalar(DType::kI64, 1)}, {},
-             TensorType{DType::kI64, {size}});
   Value* index = b.Emit(OpId::kSearchSorted, {ends, positions}, {{"right", int64_t{1}}});
   return x == nullptr ? index : b.Gather(x, index, axis);
 }

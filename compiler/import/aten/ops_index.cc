@@ -391,9 +391,9 @@ void MaskedSelect(OpBuilder& b) {
   b.Return(b.Emit(OpId::kGatherNd, {x, Stacked(b, ix)}, {{"batch_dims", int64_t{0}}}));
 }
 
-// nonzero, argwhere; param 1: as a list of columns.
+// nonzero, argwhere; param 1: as a list of columns (nonzero_numpy, where without choices).
 void Nonzero(OpBuilder& b) {
-  Value* x = b.Tensor("self");
+  Value* x = b.Tensor(b.HasArg("condition") ? "condition" : "self");
   const auto known = b.ConstantOf(x);
   if (!known) {
     Value* indices = b.Nonzero(x);
@@ -450,6 +450,7 @@ constexpr Row kRows[] = {
     {"aten::nonzero", Nonzero},
     {"aten::argwhere", Nonzero},
     {"aten::nonzero_numpy", Nonzero, OpId::kIdentity, 1},
+    {"aten::where", Nonzero, OpId::kIdentity, 1},
     {"aten::nonzero_static", NonzeroStatic},
     {"aten::isin", IsIn},
 };

@@ -119,7 +119,13 @@ Range NarrowRange(OpBuilder& b, const Value* x) {
   r.start = b.SymInt("start");
   if (b.Max(r.start) < 0) r.start = b.Add(b.Dim(x, r.axis), r.start);
   r.length = b.SymInt("length");
-  if (b.ok() && b.Max(b.Sub(b.Add(r.start, r.length), b.Dim(x, r.axis))) > 0) {
+  if (!b.ok()) return r;
+  const ir::Dim room = b.Sub(b.Dim(x, r.axis), r.start);
+  if (b.Max(b.Sub(r.length, room)) > 0 && b.Min(b.Sub(r.length, room)) <= 0) {
+    b.Check(b.Binary(OpId::kLessEqual, b.DimValue(r.length), b.DimValue(room)),
+            "narrow: start + length exceeds dimension " + std::to_string(r.axis));
+    r.length = b.Smaller(r.length, room);
+  } else if (b.Max(b.Sub(r.length, room)) > 0) {
     b.Invalid("start + length exceeds dimension " + std::to_string(r.axis));
   }
   return r;
@@ -208,6 +214,19 @@ std::vector<Range> SplitRanges(OpBuilder& b, const Value* x) {
   }
   if (b.row().param == kSize && b.SymInt("split_size") == size) {
     add(0, size);
+    return ranges;
+  }
+  if (b.row().param == kChunks && !size.is_constant()) {
+    // As many as asked for, if even the smallest dimension has something left for the last.
+    const int64_t chunks = b.Int("chunks");
+    if (b.ok() && (chunks < 1 || chunks > 4096)) b.Invalid("fewer than one chunk, or too many");
+    if (!b.ok()) return ranges;
+    const ir::Dim length = ir::Dim::DivFloor(b.Add(size, chunks - 1), chunks).value_or(ir::Dim(0));
+    const ir::Dim last = b.Sub(size, b.Mul(length, chunks - 1));
+    if (b.ok() && b.Min(last) < 1) b.Unsupported("chunks whose number depends on a dimension");
+    for (int64_t i = 0; b.ok() && i < chunks; ++i) {
+      add(b.Mul(length, i), i + 1 < chunks ? length : last);
+    }
     return ranges;
   }
   const int64_t n = b.StaticDim(x, axis);
@@ -375,15 +394,26 @@ void Unfold(OpBuilder& b) {
   const int64_t rank = b.Rank(x);
   const int64_t axis = rank == 0 ? 0 : b.Axis(b.Int("dimension"), rank);
   if (rank == 0) x = b.Reshape(x, {1});
-  const int64_t n = b.StaticDim(x, axis), size = b.Int("size"), step = b.Int("step");
+  const ir::Dim n = b.Dim(x, axis);
+  const int64_t size = b.Int("size"), step = b.Int("step");
   if (!b.ok()) return;
-  if (size < 0 || size > n || step < 1) return b.Invalid("a window that does not fit");
-  const int64_t windows = (n - size) / step + 1;
-  std::vector<int64_t> positions;
-  for (int64_t w = 0; w < windows; ++w) {
-    for (int64_t i = 0; i < size; ++i) positions.push_back(w * step + i);
+  if (size < 0 || size > b.Min(n) || step < 1) return b.Invalid("a window that does not fit");
+  Value* positions = nullptr;
+  if (n.is_constant()) {
+    const int64_t windows = (n.constant() - size) / step + 1;
+    std::vector<int64_t> all;
+    for (int64_t w = 0; w < windows; ++w) {
+      for (int64_t i = 0; i < size; ++i) all.push_back(w * step + i);
+    }
+    positions = b.Reshape(b.IntVector(all), {windows, size});
+  } else {
+    const auto last = ir::Dim::DivFloor(b.Sub(n, size), step);
+    if (!last) return b.Invalid("a dimension overflows");
+    Value* starts = b.Binary(OpId::kMul, b.Arange(b.Add(*last, 1), DType::kI64),
+                             b.Scalar(DType::kI64, static_cast<double>(step)));
+    positions = b.Binary(OpId::kAdd, b.Unsqueeze(starts, 1), b.Arange(size, DType::kI64));
   }
-  Value* y = b.Gather(x, b.Reshape(b.IntVector(positions), {windows, size}), axis);
+  Value* y = b.Gather(x, positions, axis);
   std::vector<int64_t> perm = AllAxes(b.Rank(y));
   perm.erase(perm.begin() + axis + 1);
   perm.push_back(axis + 1);

@@ -10,6 +10,7 @@
 #include "compiler/ir/control.h"
 #include "compiler/ir/status_macros.h"
 #include "compiler/ir/verify.h"
+#include "format/limits.h"
 #include "format/tensor_info.h"
 
 namespace floe::torch_export {
@@ -255,9 +256,34 @@ absl::Status Importer::DefineResults(const Node& node, const Values& results, Sc
                 node, scope);
     }
     FLOE_TRY(CheckStated(node, output.text, (*values)[i], scope));
-    FLOE_TRY(Define(output.text, {(*values)[i]}, node, scope));
+    FLOE_TRY_ASSIGN(IValue value, AsSize(node, output.text, (*values)[i], scope));
+    FLOE_TRY(Define(output.text, {std::move(value)}, node, scope));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<IValue> Importer::AsSize(const Node& node, const std::string& name,
+                                        const IValue& value, const Scope& scope) {
+  const auto stated = scope.graph->sym_int_values.find(name);
+  if (value.variable() == nullptr || stated == scope.graph->sym_int_values.end() ||
+      context_.depth() != 0) {
+    return value;
+  }
+  const absl::StatusOr<SymExpr> e = symbols_.ParseSize(stated->second);
+  if (!e.ok() || e->op != SymExpr::Op::kSymbol || symbols_.Lookup(e->name)) return value;
+  const auto range = program_.range_constraints.find(e->name);
+  if (range == program_.range_constraints.end() || range->second.min.value_or(-1) < 0 ||
+      range->second.max.value_or(kMaxSymbolValue) >= kMaxSymbolValue) {
+    return value;
+  }
+  FLOE_TRY_ASSIGN(ir::Value* const count, context_.Read(value.variable()));
+  if (count->rank() != 0 || count->dtype() != DType::kI64 || count->content) return value;
+  FLOE_TRY_ASSIGN(const ir::Value* const size,
+                  ir::AddSize(*graph_, count, e->name, *range->second.min, *range->second.max,
+                              SiteOf(node, scope).provenance));
+  const ir::Dim dim = size->content->front();
+  symbols_.Learn(stated->second, dim);
+  return IValue::Int(dim);
 }
 
 // The file states dtype and shape of every tensor: a mapping that gives others is wrong, and it is

@@ -115,6 +115,9 @@ class Importer {
   absl::Status RunHigherOrder(const Node& node, const std::string& name, Scope& scope);
   absl::Status RunCond(const Node& node, Scope& scope);
   absl::Status RunWhileLoop(const Node& node, Scope& scope);
+  // A number that a run finds (u0) as a size, if the file bounds it.
+  absl::StatusOr<aten::IValue> AsSize(const Node& node, const std::string& name,
+                                      const aten::IValue& value, const Scope& scope);
   absl::Status RunMap(const Node& node, Scope& scope);
   absl::Status RunScan(const Node& node, Scope& scope);
   absl::Status RunSteps(const Node& node, const Steps& steps, Scope& scope);

@@ -42,6 +42,7 @@ class Symbols {
   // The dimension that stands for a symbol of the file.
   std::optional<ir::Dim> Lookup(const std::string& symbol) const;
 
+  absl::StatusOr<SymExpr> ParseSize(const SymInt& size) const;
   // What a result's size says about a symbol of the file that no input gives (u0): it is `dim`.
   void Learn(const SymInt& size, const ir::Dim& dim);
 
@@ -60,7 +61,6 @@ class Symbols {
     std::vector<Use> uses;
   };
 
-  absl::StatusOr<SymExpr> ParseSize(const SymInt& size) const;
   absl::Status Collect(const std::vector<TensorInput>& inputs);
   absl::Status ApplyShape(const TensorInput& input, const std::vector<DimSpec>& shape);
   absl::Status ApplyAxis(const TensorInput& input, size_t axis, const DimSpec& spec);
