@@ -7,6 +7,7 @@ from pytorch.bert import Bert
 from pytorch.googlenet import GoogLeNet
 from pytorch.gpt2 import Gpt2, Gpt2Cache
 from pytorch.inception import InceptionV3
+from pytorch.llama import Llama, LlamaCache
 from pytorch.lstm import LSTMLanguageModel
 from pytorch.mobilenet import MobileNetV2
 from pytorch.resnet import resnet18, resnet50, resnext101
@@ -48,6 +49,8 @@ def _states(names, layers, hidden):
 
 _BERT = [(n, ("N", "T"), k) for n, k in (("input_ids", 200), ("attention_mask", "mask"), ("token_type_ids", 2))]
 _PAST = [(n, (2, "N", 4, "P", 12), "float") for n in ("past_k", "past_v")]
+_GROUPED = [(n, (2, "N", 2, "P", 12), "float") for n in ("past_k", "past_v")]
+_GROUPED_FULL = [(n, (8, "N", 2, "P", 64), "float") for n in ("past_k", "past_v")]
 _PAST_FULL = [(n, (12, "N", 12, "P", 64), "float") for n in ("past_k", "past_v")]
 
 MODELS = {
@@ -87,6 +90,16 @@ MODELS = {
                         [{"T": 5}, {"T": 1}, {"T": 1}, {"T": 3}], tolerance=1e-4, stateful=True,
                         full_inputs=[("ids", (1, "T"), 50257), ("place", ("T",), "place")],
                         forms=("pt2", "decomposed.pt2", "trace.pt", "script.pt")),
+    "llama": Model(Llama, lambda: Llama(48, 4, 2, 128, 2, 120), [("ids", ("N", "T"), 120), *_GROUPED],
+                   {"N": (1, 4), "T": (1, 32), "P": (0, 64)},
+                   [{"N": 2, "T": 5, "P": 7}, {"N": 1, "T": 1, "P": 12}, {"N": 3, "T": 9, "P": 0}], tolerance=1e-4,
+                   full_inputs=[("ids", ("N", "T"), 32000), *_GROUPED_FULL]),
+    "llama_pairs": Model(lambda: LlamaCache(pairs=True),
+                         lambda: LlamaCache(48, 4, 2, 128, 2, 120, pairs=True, cache=32),
+                         [("ids", (1, "T"), 120), ("place", ("T",), "place")], {"T": (1, 16)},
+                         [{"T": 5}, {"T": 1}, {"T": 1}, {"T": 3}], tolerance=1e-4, stateful=True, half=False,
+                         full_inputs=[("ids", (1, "T"), 32000), ("place", ("T",), "place")],
+                         forms=("pt2", "decomposed.pt2", "trace.pt", "script.pt")),
     "unet": Model(UNet, lambda: UNet(8, 3), [("image", ("N", 3, 37, 45), "float")], {"N": (1, 4)},
                   [{"N": 2}, {"N": 1}, {"N": 3}], full_inputs=[("image", ("N", 3, 256, 256), "float")]),
     "super_resolution": Model(demos.SuperResolution, lambda: demos.SuperResolution(3, 16),
