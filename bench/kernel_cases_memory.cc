@@ -36,6 +36,15 @@ void AddOthers(std::vector<Case>* cases) {
                     {hidden},
                     {0, 2, FloatWord(1e-12)},
                     {}});
+  // 32 heads of 128 at 128 positions, as projected: [N, T, heads, 128].
+  for (const int64_t interleaved : {0, 1}) {
+    cases->push_back({interleaved != 0 ? "llama_neighbours_128x32x128" : "llama_halves_128x32x128",
+                      KernelId::kRotary,
+                      {Make({1, 128, 32, 128}), Make({1, 1, 128, 64}), Make({1, 1, 128, 64})},
+                      {Make({1, 32, 128, 128})},
+                      {interleaved, 128, 0, 2, 1, 3, 0, 1},
+                      {}});
+  }
   const TensorInfo ffn = Make({1, 128, 3072});
   cases->push_back({"gelu_128x3072",
                     KernelId::kPointwise,

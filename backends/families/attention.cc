@@ -35,25 +35,6 @@ Status ReadAxes(const OpInfo& op, uint32_t operand, uint32_t* at, HeadsView* vie
   return OkStatus();
 }
 
-// The same with "first step" behind it: dims[1] becomes the heads that are there.
-Status ReadHeads(const OpInfo& op, uint32_t operand, uint32_t* at, HeadsView* view,
-                 int64_t dims[4]) {
-  FLOE_RETURN_IF_ERROR(ReadAxes(op, operand, at, view, dims));
-  const int64_t first = op.attrs[(*at)++], step = op.attrs[(*at)++];
-  if (first < 0 || first > dims[1]) return Bad(Rule::kInstructionAttr, dims[1], first);
-  if (step < 1) return Bad(Rule::kInstructionAttr, 1, step);
-  // Without an element strides mean nothing and may not be multiplied.
-  bool empty = false;
-  for (int i = 0; i < 4; ++i) empty = empty || dims[i] == 0;
-  // Not CeilDiv: any step is allowed, and the sum with it might overflow.
-  dims[1] = dims[1] == first ? 0 : (dims[1] - first - 1) / step + 1;
-  if (empty || dims[1] == 0) return OkStatus();
-  view->offset = first * view->head;
-  // A single head needs no stride, and a long step might overflow.
-  view->head = dims[1] > 1 ? step * view->head : 0;
-  return OkStatus();
-}
-
 Status ReadMask(const OpInfo& op, AttentionShape* s) {
   if (!op.inputs[3].present()) return OkStatus();
   const TensorInfo& m = op.inputs[3];
@@ -76,6 +57,24 @@ Status ReadMask(const OpInfo& op, AttentionShape* s) {
 }
 
 }  // namespace
+
+Status ReadHeads(const OpInfo& op, uint32_t operand, uint32_t* at, HeadsView* view,
+                 int64_t dims[4]) {
+  FLOE_RETURN_IF_ERROR(ReadAxes(op, operand, at, view, dims));
+  const int64_t first = op.attrs[(*at)++], step = op.attrs[(*at)++];
+  if (first < 0 || first > dims[1]) return Bad(Rule::kInstructionAttr, dims[1], first);
+  if (step < 1) return Bad(Rule::kInstructionAttr, 1, step);
+  // Without an element strides mean nothing and may not be multiplied.
+  bool empty = false;
+  for (int i = 0; i < 4; ++i) empty = empty || dims[i] == 0;
+  // Not CeilDiv: any step is allowed, and the sum with it might overflow.
+  dims[1] = dims[1] == first ? 0 : (dims[1] - first - 1) / step + 1;
+  if (empty || dims[1] == 0) return OkStatus();
+  view->offset = first * view->head;
+  // A single head needs no stride, and a long step might overflow.
+  view->head = dims[1] > 1 ? step * view->head : 0;
+  return OkStatus();
+}
 
 Status ReadAttention(const OpInfo& op, AttentionShape* s) {
   FLOE_RETURN_IF_ERROR(CheckAttrCount(op, kWords));

@@ -34,6 +34,12 @@ struct AttentionShape {
   int64_t mask[4] = {};  // Strides of the mask over [B,H,S,L]; 0 where it broadcasts.
 };
 
+// Reads the words "b h s d first step" of an operand of rank 4 at op.attrs[*at] and moves on; dims
+// gets the sizes in that order, of heads those that are there. Features must be its last axis,
+// unless it is operand 1.
+Status ReadHeads(const OpInfo& op, uint32_t operand, uint32_t* at, HeadsView* view,
+                 int64_t dims[4]);
+
 // Decodes the attributes and checks them against the operands, which have passed CheckOperands.
 Status ReadAttention(const OpInfo& op, AttentionShape* shape);
 

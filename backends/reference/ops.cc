@@ -102,6 +102,7 @@ OpImpl Find(OpId op) {
     FLOE_ROW(Lookup, Lookup)
     FLOE_ROW(QLstm, QLstm)
     FLOE_ROW(Attention, Attention)
+    FLOE_ROW(Rotary, Rotary)
     FLOE_ROW(Count, Unknown)
     default:
       return {CheckElementwise, RunElementwise};

@@ -232,6 +232,8 @@ FLOE_REFERENCE_OP(QConv)
 FLOE_REFERENCE_OP(QLstm)
 // ops_attention.cc
 FLOE_REFERENCE_OP(Attention)
+// ops_rotary.cc
+FLOE_REFERENCE_OP(Rotary)
 #undef FLOE_REFERENCE_OP
 
 }  // namespace floe::reference

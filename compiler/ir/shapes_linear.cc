@@ -87,6 +87,27 @@ absl::Status Attention(const Inference& n) {
   return n.Set(0, DType::kF32, {q[0], q[1], q[2], v[3]});
 }
 
+absl::Status Rotary(const Inference& n) {
+  FLOE_TRY(SameFloat(n, 3));
+  const Shape& x = n.shape(0);
+  const int64_t rotated = n.node.Int("rotated");
+  if (x.empty() || !x.back().is_constant() || rotated < 2 || rotated % 2 != 0 ||
+      rotated > x.back().constant()) {
+    return n.Fail(absl::StrFormat("x has no %d features", rotated));
+  }
+  for (const size_t i : {1u, 2u}) {
+    Shape table = n.shape(i);
+    if (table.empty() || table.back() != n.shape(1).back() ||
+        (table.back() != Dim(rotated) && table.back() != Dim(rotated / 2))) {
+      return n.Fail(absl::StrFormat("cos or sin has no %d or %d numbers", rotated, rotated / 2));
+    }
+    table.back() = x.back();
+    const absl::StatusOr<Shape> both = BroadcastShapes(n.graph, x, table);
+    if (!both.ok() || *both != x) return n.Fail("cos or sin does not broadcast to x");
+  }
+  return n.Set(0, n.dtype(0), x);
+}
+
 // Numbers of a sliding window on one axis, all checked.
 struct Window {
   int64_t kernel, stride, begin, end, dilation;
@@ -378,6 +399,7 @@ constexpr ShapeRuleRow kRows[] = {
     {OpId::kMatMul, MatMul},
     {OpId::kGemm, Gemm},
     {OpId::kAttention, Attention},
+    {OpId::kRotary, Rotary},
     {OpId::kConv, Conv},
     {OpId::kConvTranspose, ConvTranspose},
     {OpId::kMaxPool, Pool},

@@ -160,6 +160,9 @@ absl::Status Selector::SelectNode(const ir::Node& node) {
       break;
     case OpId::kAttention:
       return SelectAttention(node);
+    case OpId::kRotary:
+      if (f32) return SelectRotary(node);
+      break;
     case OpId::kPointwise:
       return SelectPointwise(node);
     case OpId::kIdentity:

@@ -114,6 +114,7 @@ class Selector {
   // Of the graph and of the bodies inside it. Moves that attention reads through are absorbed.
   void FindAttentionViews(const ir::Graph& graph);
   absl::Status SelectAttention(const ir::Node& node);
+  absl::Status SelectRotary(const ir::Node& node);
 
   // --- select_recurrent.cc
   absl::Status SelectRecurrent(const ir::Node& node);

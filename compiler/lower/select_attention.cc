@@ -8,21 +8,41 @@
 
 namespace floe::lower {
 
+namespace {
+
+// How many operands, from the first on, the kernel of a node reads as heads of another tensor.
+size_t HeadOperands(const ir::Node& node) {
+  if (node.op() == OpId::kAttention) return 3;
+  return node.op() == OpId::kRotary && node.input(0)->rank() == 4 ? 1 : 0;
+}
+
+// Four axes, those that are missing in front. REQUIRES: not more.
+ir::Shape RightAligned(const ir::Value& value) {
+  ir::Shape shape(4 - value.rank(), ir::Dim(1));
+  shape.insert(shape.end(), value.shape().begin(), value.shape().end());
+  return shape;
+}
+
+}  // namespace
+
 void Selector::FindAttentionViews(const ir::Graph& graph) {
   std::set<const ir::Value*> bases;
   std::set<std::pair<const ir::Node*, const ir::Value*>> viewed;
   for (const auto& node : graph.nodes()) {
     for (const auto& body : node->bodies) FindAttentionViews(*body);
-    if (node->op() != OpId::kAttention) continue;
-    for (size_t i = 0; i < 3; ++i) {
+    const size_t count = HeadOperands(*node);
+    if (count == 0) continue;
+    for (size_t i = 0; i < count; ++i) {
       const ir::Value* operand = node->input(i);
       HeadView view = ViewOfHeads(operand, /*any_order=*/i == 1);
       bases.insert(view.base);
       if (view.base != operand) viewed.insert({node.get(), operand});
       head_views_[{node.get(), i}] = std::move(view);
     }
-    // The mask is read as a tensor, whatever it is made of.
-    if (node->input(3) != nullptr) bases.insert(node->input(3));
+    // Masks and angles are read as tensors, whatever they are made of.
+    for (size_t i = count; i < node->inputs().size(); ++i) {
+      if (node->input(i) != nullptr) bases.insert(node->input(i));
+    }
   }
   // What is read where it lies must lie there: its maker does not write it transposed.
   std::erase_if(absorbed_, [&](const ir::Node* n) {
@@ -45,7 +65,7 @@ void Selector::FindAttentionViews(const ir::Graph& graph) {
                       node->op() == OpId::kGather;
     if (!move || y->users().empty() || graph.IsOutput(y) || bases.count(y) > 0) continue;
     const bool unread = std::all_of(y->users().begin(), y->users().end(), [&](const ir::Node* u) {
-      return u->op() == OpId::kAttention ? viewed.count({u, y}) > 0 : read_through_.count(u) > 0;
+      return HeadOperands(*u) > 0 ? viewed.count({u, y}) > 0 : read_through_.count(u) > 0;
     });
     if (!unread) continue;
     read_through_.insert(node);
@@ -91,6 +111,45 @@ absl::Status Selector::SelectAttention(const ir::Node& node) {
   if (node.Int("causal") != 0) why += ", causal";
   spec.why = why;
   spec.outputs = {DefineDense(y)};
+  Emit(std::move(spec));
+  return absl::OkStatus();
+}
+
+absl::Status Selector::SelectRotary(const ir::Node& node) {
+  const ir::Value *x = node.input(0), *y = node.output();
+  if (x->rank() > 4) return SelectGeneric(node, "more than 4 axes");
+  Spec spec = SpecFor(node, KernelId::kRotary, "");
+  spec.attrs = {node.Int("interleaved"), node.Int("rotated")};
+  const auto widened = [&](const ir::Value* v) {
+    return v->rank() == 4 ? Dense(v)
+                          : program_.AddAlias(v->name() + "/rows", Dense(v), RightAligned(*v));
+  };
+  std::string why = node.Int("interleaved") != 0 ? "neighbours" : "halves";
+  if (HeadOperands(node) > 0) {
+    const HeadView& view = head_views_.at({&node, 0});
+    const ValueId base = Dense(view.base);
+    const bool same = view.base->shape() == view.shape;
+    spec.inputs.push_back(same ? base
+                               : program_.AddAlias(view.base->name() + "/heads", base, view.shape));
+    spec.attrs.insert(spec.attrs.end(), std::begin(view.axes), std::end(view.axes));
+    spec.attrs.push_back(view.first);
+    spec.attrs.push_back(view.step);
+    if (!view.moves.empty()) why += ", read through moves";
+  } else {
+    spec.inputs.push_back(widened(x));
+    spec.attrs.insert(spec.attrs.end(), {0, 1, 2, 3, 0, 1});
+  }
+  for (const size_t i : {1u, 2u}) {
+    spec.inputs.push_back(widened(node.input(i)));
+  }
+  spec.why = why;
+  if (y->rank() == 4) {
+    spec.outputs = {DefineDense(y)};
+  } else {
+    const ValueId rows = NewArenaValue(y->name() + "/rows", DType::kF32, RightAligned(*y));
+    spec.outputs = {rows};
+    homes_[y].dense = program_.AddAlias(y->name(), rows, y->shape());
+  }
   Emit(std::move(spec));
   return absl::OkStatus();
 }

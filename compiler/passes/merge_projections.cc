@@ -30,6 +30,7 @@ std::optional<Projection> ProjectionOf(const ir::Graph& graph, Value* value) {
       case OpId::kReshape:
       case OpId::kTranspose:
       case OpId::kIdentity:
+      case OpId::kRotary:
         value = node->input(0);
         continue;
       case OpId::kAdd:

@@ -31,6 +31,8 @@ constexpr Pass kPipeline[] = {
     {"recognise-norms", "finds layer and RMS norms in their arithmetic", RecogniseNorms},
     {"recognise-activations", "finds GELU, SiLU, hard swish and mish in their arithmetic",
      RecogniseActivations},
+    {"recognise-rotary", "finds rotary embeddings in their products, sums and moves",
+     RecogniseRotary},
     {"recognise-attention", "finds attention in its products, masks and softmax",
      RecogniseAttention},
     {"merge-projections", "makes one product of those of attention's queries, keys and values",

@@ -43,6 +43,7 @@ absl::Status FoldBatchNorm(ir::Graph& graph, Report& report);
 absl::Status DecomposeBatchNorm(ir::Graph& graph, Report& report);
 absl::Status RecogniseNorms(ir::Graph& graph, Report& report);
 absl::Status RecogniseActivations(ir::Graph& graph, Report& report);
+absl::Status RecogniseRotary(ir::Graph& graph, Report& report);
 absl::Status RecogniseAttention(ir::Graph& graph, Report& report);
 absl::Status MergeProjections(ir::Graph& graph, Report& report);
 absl::Status FuseEpilogues(ir::Graph& graph, Report& report);

@@ -226,6 +226,46 @@ const std::vector<Rule>& Rules() {
          b.Out(y, "inner");
        },
        {"attention", "transpose"}},
+      {"rotary_reads_heads_and_attention_reads_it",
+       [](Builder& b) {
+         ir::Value* joint = b.Op(OpId::kMatMul, {b.In("x", {2, 6, 32}), b.Const({32, 64}, 0.2f)});
+         const auto part = [&](int64_t first, int64_t heads) {
+           const ir::Shape shape = ShapeOf({2, 6, heads * 8});
+           ir::Value* v =
+               b.Ops(OpId::kSlice, {joint},
+                     {{"starts", Ints{0, 0, first * 8}}, {"steps", Ints{1, 1, 1}}}, 1, &shape)[0];
+           return b.Transpose(b.Reshape(v, ShapeOf({2, 6, heads, 8})), {0, 2, 1, 3});
+         };
+         ir::Value *cos = b.In("c", {6, 2}), *sin = b.In("s", {2, 1, 1, 2});
+         const auto turned = [&](ir::Value* v, int64_t interleaved) {
+           return b.Op(OpId::kRotary, {v, cos, sin},
+                       {{"interleaved", interleaved}, {"rotated", int64_t{4}}});
+         };
+         b.Out(b.Op(OpId::kAttention, {turned(part(0, 4), 0), turned(part(4, 2), 1), part(6, 2)},
+                    {{"scale", 0.5}, {"causal", int64_t{1}}, {"zero_empty", int64_t{0}}}),
+               "y");
+       },
+       {"rotary", "halves, read through moves", "neighbours, read through moves",
+        "1 operands read through moves"},
+       4},
+      {"rotary_of_other_ranks",
+       [](Builder& b) {
+         const Attrs attrs = {{"interleaved", int64_t{0}}, {"rotated", int64_t{8}}};
+         ir::Value *c = b.In("c", {5, 8}), *s = b.In("s", {5, 8});
+         ir::Value* y = b.Op(OpId::kRotary, {b.In("x", {3, 5, 8}), c, s}, attrs);
+         b.Out(b.Op(OpId::kRotary, {b.In("u", {5, 8}), c, s}, attrs), "v");
+         b.Out(y, "y");
+         b.Out(b.Op(OpId::kAdd, {y, y}), "z");
+       },
+       {"rotary", "halves"}},
+      {"rotary_of_five_axes_is_generic",
+       [](Builder& b) {
+         b.Out(
+             b.Op(OpId::kRotary, {b.In("x", {2, 1, 2, 3, 8}), b.In("c", {3, 4}), b.In("s", {3, 4})},
+                  {{"interleaved", int64_t{1}}, {"rotated", int64_t{8}}}),
+             "y");
+       },
+       {"generic", "more than 4 axes"}},
       {"products_read_and_write_through_transposes",
        [](Builder& b) {
          ir::Value* q = b.Transpose(b.In("q", {2, 6, 4, 8}), {0, 2, 1, 3});

@@ -419,3 +419,34 @@ def attention_cases():
     one(2, 3, 3, 4, 5, 3, 3, mask=RNG.random((2, 1, 4, 5)) < 0.6, zero_empty=1)
     one(1, 2, 2, 4, 0, 3, 3, zero_empty=1)
     one(0, 2, 2, 4, 3, 3, 3)
+
+
+# --- rotary embeddings ---------------------------------------------------------------------------
+
+def rotary_cases():
+    """rotary, by PyTorch's products of complex numbers in double."""
+    def one(x, leads, rotated, interleaved, shared):
+        width = rotated // 2 if shared else rotated
+        cos, sin = (rand(*lead, width) for lead in leads)
+
+        def pairs(t, as_pairs):
+            t = torch.from_numpy(t.astype(F64))
+            halves = (t[..., 0::2], t[..., 1::2]) if as_pairs else (t[..., :rotated // 2], t[..., rotated // 2:])
+            return [h.contiguous() for h in halves]
+        x1, x2 = pairs(x[..., :rotated], interleaved)
+        # A pair's two numbers turn by angles of their own.
+        c = [torch.from_numpy(cos.astype(F64))] * 2 if shared else pairs(cos, interleaved)
+        s = [torch.from_numpy(sin.astype(F64))] * 2 if shared else pairs(sin, interleaved)
+        z = torch.complex(x1, x2)
+        first = (z * torch.complex(*torch.broadcast_tensors(c[0], s[0]))).real
+        second = (z * torch.complex(*torch.broadcast_tensors(c[1], s[1]))).imag
+        turned = torch.stack([first, second], -1).flatten(-2) if interleaved else torch.cat([first, second], -1)
+        y = np.concatenate([turned.numpy(), x[..., rotated:].astype(F64)], -1).astype(F32)
+        case("rotary", [x, cos, sin], y, atol=1e-6, interleaved=int(interleaved), rotated=rotated)
+    for interleaved in (False, True):
+        for shared in (False, True):
+            one(rand(2, 3, 5, 8), [(5,), (1, 1, 5)], 8, interleaved, shared)
+            one(rand(2, 3, 5, 7), [(2, 1, 5), (1, 3, 1)], 4, interleaved, shared)
+            one(rand(3, 6), [(), (3,)], 2, interleaved, shared)
+            one(rand(10), [(), ()], 10, interleaved, shared)
+            one(rand(0, 4), [(1,), (0,)], 4, interleaved, shared)

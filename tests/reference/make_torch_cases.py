@@ -21,7 +21,7 @@ def main():
                    torch_cases.unary_cases, torch_cases.binary_cases, torch_cases.index_cases,
                    torch_cases.sample_cases, torch_cases.column_cases, torch_cases.matrix_cases,
                    torch_cases.scatter_cases, torch_cases.pool_cases,
-                   torch_cases.attention_cases, torch_cases.nonzero_cases):
+                   torch_cases.attention_cases, torch_cases.nonzero_cases, torch_cases.rotary_cases):
         family()
     write(sys.argv[1] if len(sys.argv) > 1 else "tests/reference/torch_cases.bin")
 

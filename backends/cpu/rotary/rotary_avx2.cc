@@ -1,0 +1,1 @@
+#include "backends/cpu/rotary/rotary_kernel.h"
