@@ -235,6 +235,7 @@ absl::Status CompileTo(const Flags& flags) {
     if (!golden_note.empty()) std::printf("golden  %s\n", golden_note.c_str());
     for (const std::string& line : report.passes.lines) std::printf("pass    %s\n", line.c_str());
     for (const std::string& line : report.tuning) std::printf("tune    %s\n", line.c_str());
+    for (const std::string& line : report.memory_lines) std::printf("memory  %s\n", line.c_str());
     for (const std::string& line : report.kernels) std::printf("kernel  %s\n", line.c_str());
   }
   std::fprintf(stderr,

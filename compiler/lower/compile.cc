@@ -88,6 +88,18 @@ void FillReport(const LoweredProgram& program, CompileReport* report) {
     report->kernels.push_back(line);
     if (i.kernel == static_cast<uint32_t>(KernelId::kGeneric)) report->fallbacks.push_back(line);
   }
+  for (const BucketMemory& m : report->memory) {
+    std::string line;
+    for (size_t i = 0; i < m.corner.size(); ++i) {
+      line += absl::StrFormat("%s<=%d ", program.symbols()[i].name, m.corner[i]);
+    }
+    constexpr double kKiB = 1024;
+    report->memory_lines.push_back(absl::StrFormat(
+        "%sarena %.1f KiB, %.3f of the lower bound that liveness gives (%.1f KiB); scratch %.1f "
+        "KiB a worker",
+        line, static_cast<double>(m.arena_bytes) / kKiB, m.ratio(),
+        static_cast<double>(m.least) / kKiB, static_cast<double>(m.scratch_bytes) / kKiB));
+  }
   for (const BucketDef& b : program.buckets) {
     report->arena_bytes = std::max(report->arena_bytes, b.arena_bytes);
     report->scratch_bytes = std::max(report->scratch_bytes, b.scratch_bytes);
@@ -116,7 +128,9 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
   if (absl::Status s = AddGoldens(*graph, options.goldens, &program); !s.ok()) return s;
   graph.reset();  // The weights that packing still needs are held by the program.
   program.LayOutConstants();
-  if (absl::Status s = PlanMemory(options.plan, &program); !s.ok()) return s;
+  if (absl::Status s = PlanMemory(options.plan, &program, &report->memory); !s.ok()) {
+    return s;
+  }
   FillReport(program, report);
 
   const ProgramView view = program.View();

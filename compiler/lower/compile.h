@@ -44,7 +44,9 @@ struct CompileReport {
   std::vector<std::string> tuning;   // Layers with several ways: their costs and times.
   std::vector<std::string> kernels;  // One line for each instruction.
   std::vector<std::string>
-      fallbacks;             // The instructions that run on the reference kernel, and why.
+      fallbacks;                     // The instructions that run on the reference kernel, and why.
+  std::vector<BucketMemory> memory;  // Of each bucket.
+  std::vector<std::string> memory_lines;
   uint64_t arena_bytes = 0;  // Of the largest bucket.
   uint64_t scratch_bytes = 0;
   uint64_t constant_bytes = 0;

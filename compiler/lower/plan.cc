@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "backends/registry.h"
+#include "compiler/lower/arena_layout.h"
 #include "format/checked.h"
 #include "format/footprint.h"
 #include "format/liveness.h"
@@ -17,7 +18,7 @@ struct Slot {
   int64_t bytes = 0;  // Slack and alignment included.
   LiveRange range;
   int shares = -1;  // Slot whose storage this one takes over, or -1.
-  int64_t offset = -1;
+  int64_t offset = 0;
 };
 
 std::vector<int64_t> PowersOfTwo(const ir::Symbol& s) {
@@ -98,7 +99,7 @@ class Planner {
   }
 
   // Plans one bucket and appends it to the program's tables.
-  absl::Status PlanBucket(const std::vector<int64_t>& corner, int64_t* arena_bytes) {
+  absl::Status PlanBucket(const std::vector<int64_t>& corner, BucketMemory* memory) {
     slots_.assign(program_.arena_slots, Slot{});
     for (ValueId v = 0; v < program_.value_count(); ++v) {
       if (slot_of_[v] < 0) continue;
@@ -113,13 +114,22 @@ class Planner {
       }
       slot.bytes = RoundUp(bytes + kReadSlack, kAlignment);
     }
+    int64_t total = 0;
+    for (const Slot& slot : slots_) {
+      if (!CheckedAdd(total, slot.bytes, &total)) {
+        return absl::ResourceExhaustedError(
+            "the arena has an impossible size at the bounds of the symbols; lower them with --dim");
+      }
+    }
     int64_t scratch_bytes = 0;
     if (absl::Status s = CheckInstructions(corner, &scratch_bytes); !s.ok()) return s;
-    *arena_bytes = AssignOffsets();
+    *memory = AssignOffsets();
+    memory->corner = corner;
+    memory->scratch_bytes = scratch_bytes;
 
     BucketDef bucket;
     bucket.first_max = static_cast<uint32_t>(program_.bucket_max.size());
-    bucket.arena_bytes = static_cast<uint64_t>(*arena_bytes);
+    bucket.arena_bytes = static_cast<uint64_t>(memory->arena_bytes);
     bucket.scratch_bytes = static_cast<uint64_t>(scratch_bytes);
     bucket.first_offset = program_.arena_offsets.size();
     const std::vector<int64_t> all = program_.AllSymbols(corner);
@@ -206,58 +216,31 @@ class Planner {
     }
   }
 
-  // Largest first; a slot that shares follows the one that it takes over. Returns the arena's size.
-  int64_t AssignOffsets() {
+  // A slot that shares follows the one that it takes over. Gives the arena's size and the least
+  // that liveness allows.
+  BucketMemory AssignOffsets() {
     // A chain of shared slots is one block that lives from the first's start to the last's end.
-    std::vector<int> head(slots_.size());
-    std::iota(head.begin(), head.end(), 0);
-    std::vector<int> order;
+    std::vector<size_t> head(slots_.size());
+    std::vector<LiveRange> life(slots_.size());
     for (size_t s = 0; s < slots_.size(); ++s) {
-      int h = static_cast<int>(s);
-      while (slots_[static_cast<size_t>(h)].shares >= 0) h = slots_[static_cast<size_t>(h)].shares;
+      size_t h = s;
+      while (slots_[h].shares >= 0) h = static_cast<size_t>(slots_[h].shares);
       head[s] = h;
-      order.push_back(static_cast<int>(s));
+      life[h].first = std::min(life[h].first, slots_[s].range.first);
+      life[h].last = std::max(life[h].last, slots_[s].range.last);
     }
-    std::vector<LiveRange> block(slots_.size());
+    std::vector<ArenaBlock> blocks;
+    std::vector<size_t> block_of(slots_.size());
     for (size_t s = 0; s < slots_.size(); ++s) {
-      LiveRange& r = block[static_cast<size_t>(head[s])];
-      r.first = std::min(r.first, slots_[s].range.first);
-      r.last = std::max(r.last, slots_[s].range.last);
+      if (head[s] != s) continue;
+      block_of[s] = blocks.size();
+      blocks.push_back({slots_[s].bytes, life[s].first, life[s].last});
     }
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-      return slots_[static_cast<size_t>(a)].bytes > slots_[static_cast<size_t>(b)].bytes;
-    });
-    int64_t total = 0;
-    std::vector<int> placed;
-    for (const int s : order) {
-      if (head[static_cast<size_t>(s)] != s) continue;
-      Slot& slot = slots_[static_cast<size_t>(s)];
-      slot.offset = LowestFree(slot.bytes, block[static_cast<size_t>(s)], block, placed);
-      total = std::max(total, slot.offset + slot.bytes);
-      placed.push_back(s);
-    }
+    const ArenaLayout layout = LayOutArena(blocks);
     for (size_t s = 0; s < slots_.size(); ++s) {
-      slots_[s].offset = slots_[static_cast<size_t>(head[s])].offset;
+      slots_[s].offset = layout.offsets[block_of[head[s]]];
     }
-    return total;
-  }
-
-  int64_t LowestFree(int64_t bytes, const LiveRange& range, const std::vector<LiveRange>& block,
-                     const std::vector<int>& placed) const {
-    std::vector<std::pair<int64_t, int64_t>> busy;
-    for (const int p : placed) {
-      const LiveRange& other = block[static_cast<size_t>(p)];
-      if (other.first > range.last || range.first > other.last) continue;
-      const Slot& slot = slots_[static_cast<size_t>(p)];
-      busy.emplace_back(slot.offset, slot.offset + slot.bytes);
-    }
-    std::sort(busy.begin(), busy.end());
-    int64_t at = 0;
-    for (const auto& [begin, end] : busy) {
-      if (begin - at >= bytes) break;
-      at = std::max(at, end);
-    }
-    return at;
+    return {layout.bytes, LivenessBound(blocks)};
   }
 
   LoweredProgram& program_;
@@ -269,13 +252,15 @@ class Planner {
 
 }  // namespace
 
-absl::Status PlanMemory(const PlanOptions& options, LoweredProgram* program) {
+absl::Status PlanMemory(const PlanOptions& options, LoweredProgram* program,
+                        std::vector<BucketMemory>* memory) {
   if (!program->status().ok()) return program->status();
   Planner planner(program);
   if (absl::Status s = planner.Init(); !s.ok()) return s;
   for (const std::vector<int64_t>& corner : Corners(program->symbols(), options)) {
-    int64_t arena_bytes = 0;
-    if (absl::Status s = planner.PlanBucket(corner, &arena_bytes); !s.ok()) return s;
+    BucketMemory bucket;
+    if (absl::Status s = planner.PlanBucket(corner, &bucket); !s.ok()) return s;
+    if (memory != nullptr) memory->push_back(std::move(bucket));
   }
   // Bind takes the first bucket that covers the shapes, so the cheapest come first.
   std::stable_sort(

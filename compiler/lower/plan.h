@@ -21,12 +21,26 @@ struct PlanOptions {
   int max_buckets = 16;
 };
 
+// One bucket's memory. `least` is what lives at once at the fullest moment, storage that is taken
+// over counted once: no plan is smaller.
+struct BucketMemory {
+  int64_t arena_bytes = 0;
+  int64_t least = 0;
+  int64_t scratch_bytes = 0;
+  std::vector<int64_t> corner = {};  // Upper bounds of the symbols.
+
+  double ratio() const {
+    return least == 0 ? 1 : static_cast<double>(arena_bytes) / static_cast<double>(least);
+  }
+};
+
 // Plans method 0. Every arena value gets an offset in every bucket, from its size at the bucket's
-// upper corner and its lifetime (format/liveness.h): largest first, each at the lowest offset that
-// is free during its whole life; a result takes the storage of an operand that dies with it where
-// the kernel's footprint allows. Each slot is followed by kReadSlack bytes. Deterministic.
-// The error names the instruction whose shapes a kernel refuses.
-absl::Status PlanMemory(const PlanOptions& options, LoweredProgram* program);
+// upper corner and its lifetime (format/liveness.h), as arena_layout.h packs them; a result takes
+// the storage of an operand that dies with it where the kernel's footprint allows. Each slot is
+// followed by kReadSlack bytes. Deterministic. The error names the instruction whose shapes a
+// kernel refuses. `memory`, if not null, gets what each bucket takes.
+absl::Status PlanMemory(const PlanOptions& options, LoweredProgram* program,
+                        std::vector<BucketMemory>* memory = nullptr);
 
 }  // namespace floe::lower
 

@@ -71,6 +71,7 @@ TEST_P(FullSizeTest, MeetsTheReferenceOps) {
 
   const auto program = lower::CompileGraph(*std::move(graph));
   ASSERT_TRUE(program.ok()) << program.status();
+  lower::ExpectTightArenas(program->report);
   EXPECT_TRUE(program->report.fallbacks.empty()) << program->report.fallbacks[0];
   auto model = lower::Open(*program);
   ASSERT_TRUE(model.ok()) << model.outcome().Message();

@@ -172,6 +172,7 @@ TEST_P(ModelsTest, CompilesToTheSameBytesTwice) {
   auto second = CompileModel(GetParam());
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_TRUE(first->bytes == second->bytes);
+  lower::ExpectTightArenas(first->report);
 }
 
 TEST_P(ModelsTest, EveryTableAndThreadCountMatchesTheGoldens) {

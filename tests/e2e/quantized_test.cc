@@ -145,6 +145,7 @@ TEST_P(QuantizedTest, RunsLikeOnnxRuntimeOnEveryTable) {
   ASSERT_NE(graph, nullptr);
   auto program = lower::CompileGraph(std::move(graph));
   ASSERT_TRUE(program.ok()) << program.status();
+  lower::ExpectTightArenas(program->report);
   for (const floe_backend_info& backend : lower::AvailableBackends()) {
     const std::string what = std::string(backend.backend) + "/" + backend.isa;
     auto model = lower::Open(*program, lower::On(backend));

@@ -173,6 +173,7 @@ absl::StatusOr<Program> Compile(const json& model, const json& file,
   compile.precision = precision;
   const absl::Status s = lower::Compile(*std::move(graph), compile, sink, &program.bytes, &report);
   if (!s.ok()) return s;
+  for (const lower::BucketMemory& m : report.memory) EXPECT_LE(m.ratio(), 1.1) << file.dump();
   OpenOptions options;
   options.copy = 1;  // The bytes are not aligned.
   auto opened = Model::Open(program.bytes.data(), program.bytes.size(), options);

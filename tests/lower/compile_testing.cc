@@ -18,6 +18,14 @@ absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph,
   return program;
 }
 
+void ExpectTightArenas(const CompileReport& report) {
+  EXPECT_FALSE(report.memory.empty());
+  for (const BucketMemory& m : report.memory) {
+    EXPECT_GE(m.arena_bytes, m.least);
+    EXPECT_LE(m.ratio(), 1.1) << m.arena_bytes << " bytes, where " << m.least << " live at once";
+  }
+}
+
 Result<Model> Open(const Compiled& program, OpenOptions options) {
   options.copy = 1;  // The bytes of a vector are not aligned.
   return Model::Open(program.bytes.data(), program.bytes.size(), options);

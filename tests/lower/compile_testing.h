@@ -22,6 +22,9 @@ struct Compiled {
 absl::StatusOr<Compiled> CompileGraph(std::unique_ptr<ir::Graph> graph,
                                       const CompileOptions& options = {});
 
+// Expects every bucket's arena within 1.1 of the lower bound that liveness gives.
+void ExpectTightArenas(const CompileReport& report);
+
 // Opens a copy of the program.
 Result<Model> Open(const Compiled& program, OpenOptions options = OpenOptions());
 
