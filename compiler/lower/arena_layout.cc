@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <random>
 #include <tuple>
 
 namespace floe::lower {
@@ -119,7 +120,7 @@ int64_t LivenessBound(Blocks blocks) {
 
 ArenaLayout LayOutArena(Blocks blocks) {
   constexpr double kMostSteps = 1e8;  // Pairs of blocks that are looked at.
-  constexpr double kMostTries = 200;
+  constexpr double kMostTries = 400;
   const int64_t bound = LivenessBound(blocks);
   ArenaLayout best;
   Order best_order;
@@ -134,10 +135,20 @@ ArenaLayout LayOutArena(Blocks blocks) {
   const int tries = static_cast<int>(std::min(kMostTries, kMostSteps / std::max(pairs, 1.0)));
   Order order = best_order;
   ArenaLayout last = best;
+  std::minstd_rand random(1);  // The same numbers everywhere.
+  const auto any = [&] { return static_cast<size_t>(random()) % order.size(); };
   for (int i = 0; i < tries && best.bytes > bound; ++i) {
     MoveTopToFront(blocks, last, &order);
+    // Moving alone soon comes around to orders that were tried: leave the circle.
+    if (i % 4 == 3) std::swap(order[any()], order[any()]);
     last = Place(blocks, order, INT64_MAX);
-    if (last.bytes < best.bytes) best = last;
+    if (last.bytes < best.bytes) {
+      best = last;
+      best_order = order;
+    } else if (i % 16 == 15) {
+      order = best_order;
+      last = best;
+    }
   }
   return best;
 }

@@ -24,7 +24,8 @@ int64_t LivenessBound(std::span<const ArenaBlock> blocks);
 
 // Gives blocks that live at the same time disjoint places. Several orders are tried, each block at
 // the lowest place that is free during its whole life, until one meets the bound; the best of them
-// is then tried again with the blocks that stick out moved to the front, as long as that helps.
+// is then tried again and again with the blocks that stick out moved to the front, and now and then
+// two others exchanged.
 // Equal blocks give an equal layout. Offsets are sums of blocks' sizes, so they are as aligned as
 // those. O(n^2) for each try, of which there are fewer the more blocks there are.
 ArenaLayout LayOutArena(std::span<const ArenaBlock> blocks);
