@@ -26,6 +26,9 @@
 namespace floe::cpu::FLOE_ISA {
 namespace {
 
+// Rounded up. CeilDiv, always inlined: an unoptimised copy would be shared with other ISAs' files.
+FLOE_INLINE int64_t Pieces(int64_t whole, int64_t piece) { return (whole + piece - 1) / piece; }
+
 // What is multiplied. kSize: bytes of one element of A.
 struct TileOfBytes {
   static constexpr int64_t kSize = 1;
@@ -83,14 +86,14 @@ class RowTiles {
     const int64_t images = s.tiling.m / (g.width * g.height);
     if (g.height > 1 && s.a.x > 0 && s.a.y % s.a.x == 0 && s.a.y / s.a.x >= g.width) {
       const int64_t pitch = s.a.y / s.a.x, flat = (g.height - 1) * pitch + g.width;
-      if (CeilDiv(flat, int64_t{kTileRows}) < g.height * CeilDiv(g.width, int64_t{kTileRows})) {
+      if (Pieces(flat, int64_t{kTileRows}) < g.height * Pieces(g.width, int64_t{kTileRows})) {
         length_ = flat;
         pitch_ = pitch;
         lines_ = 1;
       }
     }
-    parts_ = CeilDiv(length_, int64_t{kTileRows});
-    rows_ = CeilDiv(length_, parts_);
+    parts_ = Pieces(length_, int64_t{kTileRows});
+    rows_ = Pieces(length_, parts_);
     count_ = images * lines_ * parts_;
   }
 
@@ -190,7 +193,7 @@ void CopyRows(const TilePlan& plan, const ProductState& s, const int64_t* taps, 
               int64_t count, char* scratch, TileSource* source) {
   char* tails = scratch;
   char* whole = scratch + count * kTileRows * kTileBytes;
-  const int64_t tap_bytes = CeilDiv(plan.run_bytes, int64_t{4}) * 4;
+  const int64_t tap_bytes = Pieces(plan.run_bytes, int64_t{4}) * 4;
   for (int64_t t = 0; t < count; ++t) {
     const char* from = source->a[t];
     char* tail = tails + t * kTileRows * kTileBytes;
@@ -351,7 +354,7 @@ void SumBlock(Tiles* tiles, const TilePlan& plan, const BlockSource& from, const
   if constexpr (kTiles > 2) StartTile<2>(tiles, from.preload, start);
   if constexpr (kTiles > 3) StartTile<3>(tiles, from.preload, start + 1 % kPanels * kPanel);
   const int64_t steps = from.tap_count * plan.chunks + (plan.tail ? 1 : 0);
-  const int64_t share = steps > 0 ? CeilDiv(pending->left(), steps) : 0;
+  const int64_t share = steps > 0 ? Pieces(pending->left(), steps) : 0;
   const char* b = from.b;
   for (int64_t tap = 0; tap < from.tap_count; ++tap) {
     int64_t at = from.taps[tap] * Kind::kSize;
@@ -532,9 +535,9 @@ void RunTileBlock(Tiles* tiles, const TilePlan& plan, const TileProduct& p, cons
       const int64_t next = cut_end + (cut_end - panel) < last ? cut_end - panel : last - cut_end;
       prefetch.next = p.b + cut_end * panel_bytes;
       prefetch.end = prefetch.next + next * panel_bytes;
-      const int64_t steps = CeilDiv(tiles_of, cuts.set) * units *
+      const int64_t steps = Pieces(tiles_of, cuts.set) * units *
                             (from.tap_count * plan.chunks > 0 ? from.tap_count * plan.chunks : 1);
-      prefetch.lines = CeilDiv(next * plan.groups, steps);
+      prefetch.lines = Pieces(next * plan.groups, steps);
     }
     for (int64_t tile = task.row_tile_begin; tile < task.row_tile_end; tile += cuts.set) {
       const int64_t left = task.row_tile_end - tile;

@@ -30,7 +30,7 @@ FLOE_INLINE F32 LoadTwice(const float* p) {
   const __m128 x = _mm_loadu_ps(p);
   return _mm256_set_m128(_mm_unpackhi_ps(x, x), _mm_unpacklo_ps(x, x));
 #else
-  const __m128 x = _mm_castpd_ps(_mm_load_sd(reinterpret_cast<const double*>(p)));
+  const __m128 x = _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
   return _mm_unpacklo_ps(x, x);
 #endif
 }
