@@ -10,8 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "compiler/import/torch_export/import.h"
-#include "compiler/lower/compile.h"
 #include "runtime/floe.hpp"
+#include "tests/lower/compile_testing.h"
 #include "tools/cli/inputs.h"
 #include "tools/cli/npy.h"
 
@@ -22,30 +22,14 @@ namespace fs = std::filesystem;
 
 constexpr char kFolder[] = "tests/torch_export/fixtures/torch2.13/";
 
-struct Program {
-  std::vector<uint8_t> bytes;
-  Model model;
-};
-
-absl::StatusOr<Program> Compile(const std::string& name, const lower::CompileOptions& options) {
+absl::StatusOr<Model> Compile(const std::string& name, const lower::CompileOptions& options) {
   auto graph = torch_export::ImportTorchExport(kFolder + name + ".pt2");
   if (!graph.ok()) return graph.status();
-  Program program;
-  const auto sink = [](void* self, const void* data, size_t n) {
-    auto* to = static_cast<std::vector<uint8_t>*>(self);
-    const auto* from = static_cast<const uint8_t*>(data);
-    to->insert(to->end(), from, from + n);
-    return true;
-  };
-  lower::CompileReport report;
-  const absl::Status s = lower::Compile(*std::move(graph), options, sink, &program.bytes, &report);
-  if (!s.ok()) return s;
-  OpenOptions open;
-  open.copy = 1;  // The bytes are not aligned.
-  auto opened = Model::Open(program.bytes.data(), program.bytes.size(), open);
+  const auto compiled = lower::CompileGraph(*std::move(graph), options);
+  if (!compiled.ok()) return compiled.status();
+  auto opened = lower::Open(*compiled);
   if (!opened.ok()) return cli::ToAbsl(opened.outcome());
-  program.model = std::move(*opened);
-  return program;
+  return std::move(*opened);
 }
 
 cli::NamedArrays Read(const std::string& path) {
@@ -105,15 +89,15 @@ class SizesTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(SizesTest, EveryStoredSizeMatchesEager) {
   const std::string name = GetParam();
-  const auto program = Compile(name, {});
-  ASSERT_TRUE(program.ok()) << program.status();
-  auto session = Session::Make(program->model);
+  const auto model = Compile(name, {});
+  ASSERT_TRUE(model.ok()) << model.status();
+  auto session = Session::Make(*model);
   ASSERT_TRUE(session.ok()) << session.outcome().Message();
   const std::string stem = kFolder + std::string(absl::StripSuffix(name, ".decomposed"));
   int runs = 0;
   for (const char* suffix : {".npz", ".2.npz", ".3.npz", ".npz"}) {
     if (!fs::exists(stem + suffix)) continue;
-    RunAndCompare(program->model, *session, Read(stem + suffix), suffix);
+    RunAndCompare(*model, *session, Read(stem + suffix), suffix);
     ++runs;
   }
   EXPECT_GE(runs, 3);
@@ -133,14 +117,14 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, SizesTest,
 TEST(Sizes, WhatAnAskedBoundDoesNotCoverFailsTheRunByName) {
   lower::CompileOptions options;
   options.bounds = {{"u0", 2}};
-  const auto program = Compile("select", options);
-  ASSERT_TRUE(program.ok()) << program.status();
-  auto session = Session::Make(program->model);
+  const auto model = Compile("select", options);
+  ASSERT_TRUE(model.ok()) << model.status();
+  auto session = Session::Make(*model);
   ASSERT_TRUE(session.ok());
   const cli::NamedArrays golden = Read(std::string(kFolder) + "select.npz");
-  ASSERT_TRUE(session->Bind(InputsOf(program->model, golden)).ok());
+  ASSERT_TRUE(session->Bind(InputsOf(*model, golden)).ok());
   std::vector<std::vector<double>> memory;
-  for (uint32_t i = 0; i < program->model.Method().outputs; ++i) {
+  for (uint32_t i = 0; i < model->Method().outputs; ++i) {
     const Tensor t = *session->Output(i);
     memory.emplace_back(t.bytes / 8 + 1);
     ASSERT_TRUE(session->SetOutput(i, memory.back().data(), t.bytes).ok());
@@ -152,9 +136,9 @@ TEST(Sizes, WhatAnAskedBoundDoesNotCoverFailsTheRunByName) {
 TEST(Sizes, NamesOfNoSizeAreRefused) {
   lower::CompileOptions options;
   options.bounds = {{"v7", 2}};
-  const auto program = Compile("select", options);
-  EXPECT_EQ(program.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(absl::StrContains(program.status().message(), "'u0'")) << program.status();
+  const auto model = Compile("select", options);
+  EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::StrContains(model.status().message(), "'u0'")) << model.status();
 }
 
 }  // namespace

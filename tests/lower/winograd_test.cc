@@ -117,20 +117,12 @@ TEST(WinogradChoiceTest, CountsTheWayOfTheWeightsFromMemory) {
 
 Compiled CompileWith(std::unique_ptr<ir::Graph> graph, Accuracy accuracy,
                      passes::Precision precision = passes::Precision::kF32) {
-  Compiled compiled;
   CompileOptions options;
   options.accuracy = accuracy;
   options.precision = precision;
-  const auto sink = [](void* self, const void* data, size_t bytes) {
-    auto* out = static_cast<std::vector<uint8_t>*>(self);
-    const auto* p = static_cast<const uint8_t*>(data);
-    out->insert(out->end(), p, p + bytes);
-    return true;
-  };
-  const absl::Status s =
-      Compile(std::move(graph), options, sink, &compiled.bytes, &compiled.report);
-  EXPECT_TRUE(s.ok()) << s;
-  return compiled;
+  auto compiled = CompileGraph(std::move(graph), options);
+  EXPECT_TRUE(compiled.ok()) << compiled.status();
+  return compiled.ok() ? *std::move(compiled) : Compiled();
 }
 
 // The program without its optional sections.

@@ -213,12 +213,16 @@ struct Tally {
   }
 };
 
-TEST(ThreadPool, EveryTaskRunsExactlyOnce) {
+runtime::ThreadPool* MakePool(uint32_t threads) {
   runtime::ThreadPoolOptions options;
-  options.threads = 4;
+  options.threads = threads;
   options.allocator = DefaultAllocator();
   ErrorSink sink;
-  runtime::ThreadPool* pool = runtime::ThreadPool::Make(options, &sink);
+  return runtime::ThreadPool::Make(options, &sink);
+}
+
+TEST(ThreadPool, EveryTaskRunsExactlyOnce) {
+  runtime::ThreadPool* pool = MakePool(4);
   ASSERT_NE(pool, nullptr);
   ASSERT_TRUE(pool->TryAcquire());
   EXPECT_FALSE(pool->TryAcquire());
@@ -240,11 +244,7 @@ TEST(ThreadPool, EveryTaskRunsExactlyOnce) {
 }
 
 TEST(ThreadPool, ASlowWorkerLosesItsTasksToTheOthers) {
-  runtime::ThreadPoolOptions options;
-  options.threads = 3;
-  options.allocator = DefaultAllocator();
-  ErrorSink sink;
-  runtime::ThreadPool* pool = runtime::ThreadPool::Make(options, &sink);
+  runtime::ThreadPool* pool = MakePool(3);
   ASSERT_NE(pool, nullptr);
   ASSERT_TRUE(pool->TryAcquire());
   struct Slow {
@@ -268,11 +268,7 @@ TEST(ThreadPool, ASlowWorkerLosesItsTasksToTheOthers) {
 // A worker whose core is taken away with a piece begun holds every job up: the caller goes on
 // alone, and tries again later.
 TEST(ThreadPool, AWorkerThatStandsStillIsLeftAloneForAWhile) {
-  runtime::ThreadPoolOptions options;
-  options.threads = 2;
-  options.allocator = DefaultAllocator();
-  ErrorSink sink;
-  runtime::ThreadPool* pool = runtime::ThreadPool::Make(options, &sink);
+  runtime::ThreadPool* pool = MakePool(2);
   ASSERT_NE(pool, nullptr);
   ASSERT_TRUE(pool->TryAcquire());
   struct Still {
