@@ -55,8 +55,9 @@ void CollectSymbols(const SymExpr& e, std::set<std::string>* names);
 
 using SymbolDims = std::function<std::optional<ir::Dim>(const std::string& name)>;
 
-// The expression as a dimension; bounds of `symbols` decide Max, Min and comparisons (0 or 1).
-// kUnimplemented, with the text of the part, where the result is not affine or not decided.
+// The expression as a dimension: sums, products, floors, max and min of symbols (ir::Dim); bounds of
+// `symbols` decide comparisons (0 or 1). kUnimplemented, with the text of the part, where the result
+// cannot be written like that or is not decided.
 absl::StatusOr<ir::Dim> ToDim(const SymExpr& e, const SymbolDims& dims,
                               const std::vector<ir::Symbol>& symbols);
 
