@@ -50,11 +50,7 @@ class PairFinish {
   int64_t direct_pitch;
 
   void Fill(int64_t panel, int64_t panels, TileColumns* c) const {
-    const int64_t n = p_.state->tiling.n;
-    c->panel = panel;
-    c->panels = panels;
-    c->column = panel * kPanel;
-    c->columns = n - c->column < panels * kPanel ? n - c->column : panels * kPanel;
+    c->Place(panel, panels, p_.state->tiling.n);
     __builtin_memset(c->start, 0, sizeof(c->start));
     if (!preload) return;
     __builtin_memcpy(c->start, bias_ + c->column, static_cast<size_t>(c->columns * 4));

@@ -5,35 +5,18 @@
 // lie side by side in the packed R, so one pass over its rows gives all gates and the cell update
 // happens in registers. The running cell state is the output c; h of a step is the step's row of y.
 #include "backends/cpu/loops.h"
+#include "backends/cpu/lstm/steps.h"
 #include "backends/cpu/math.h"
 #include "backends/cpu/narrow.h"
+#include "backends/cpu/recurrence/units.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
 
-struct LstmStep {
-  int64_t batch, hidden;
+struct LstmStep : StepOperands {
   const void* r;
-  const float* xw;  // [N,4H] of this step.
-  const float* h;   // [N,H] or null (zeros).
-  const float* c;   // [N,H] or null (zeros).
-  float* y;         // [N,H] of this step.
-  float* c_out;     // [N,H].
-  float* h_out;     // [N,H] on the last step, else null.
 };
-
-// `count` values from unit u on; the rest is zero.
-FLOE_INLINE F32 LoadUnits(const float* p, int64_t count) {
-  return count >= kWidth ? Load(p) : LoadTail(p, count);
-}
-FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
-  if (count >= kWidth) {
-    Store(p, v);
-  } else {
-    StoreTail(p, count, v);
-  }
-}
 
 // R as it is stored. Narrow numbers are widened exactly: all arithmetic is f32.
 struct WholeWeights {
@@ -115,38 +98,6 @@ void LstmGroup(const LstmStep& s, int64_t group) {
   }
 }
 
-FLOE_INLINE LstmStep StepOf(const KernelArgs& args, uint32_t phase) {
-  const OpInfo& op = *args.op;
-  const int64_t steps = op.inputs[0].dims[0];
-  LstmStep s;
-  s.batch = op.inputs[0].dims[1];
-  s.hidden = op.inputs[1].dims[0];
-  const bool reverse = op.attrs[0] != 0;
-  const int64_t t = reverse ? steps - 1 - phase : phase;
-  const int64_t before = reverse ? t + 1 : t - 1;
-  const int64_t plane = s.batch * s.hidden;
-  float* y = static_cast<float*>(args.outputs[0]);
-  float* c = static_cast<float*>(args.outputs[2]);
-  s.r = args.inputs[1];
-  s.xw = static_cast<const float*>(args.inputs[0]) + t * 4 * plane;
-  s.h = phase == 0 ? static_cast<const float*>(args.inputs[2]) : y + before * plane;
-  s.c = phase == 0 ? static_cast<const float*>(args.inputs[3]) : c;
-  s.y = y + t * plane;
-  s.c_out = c;
-  s.h_out = phase + 1 == steps ? static_cast<float*>(args.outputs[1]) : nullptr;
-  return s;
-}
-
-// Without steps the final states are the initial ones.
-void CopyInitialStates(const KernelArgs& args) {
-  const int64_t n = args.op->inputs[0].dims[1] * args.op->inputs[1].dims[0];
-  for (int i = 0; i < 2; ++i) {
-    const float* from = static_cast<const float*>(args.inputs[2 + i]);
-    float* to = static_cast<float*>(args.outputs[1 + i]);
-    for (int64_t k = 0; k < n; ++k) to[k] = from == nullptr ? 0.0f : from[k];
-  }
-}
-
 }  // namespace
 
 Status PrepareLstmRecurrence(const OpInfo& op, const PrepareContext& context, void* state,
@@ -172,10 +123,12 @@ Status PrepareLstmRecurrence(const OpInfo& op, const PrepareContext& context, vo
 Rule RunLstmRecurrence(const KernelArgs& args, uint32_t phase, uint32_t begin, uint32_t end,
                        void*) {
   if (args.op->inputs[0].dims[0] == 0) {
-    CopyInitialStates(args);
+    CopyInitialStates(args, 2);
     return Rule::kNone;
   }
-  const LstmStep step = StepOf(args, phase);
+  LstmStep step;
+  SetOperands(args, phase, 2, &step);
+  step.r = args.inputs[1];
   const uint32_t tasks = *static_cast<const uint32_t*>(args.state);
   const int64_t groups = (step.hidden + kPanel - 1) / kPanel;
   for (uint32_t task = begin; task < end; ++task) {

@@ -8,8 +8,10 @@
 #define FLOE_BACKENDS_CPU_QUANTIZED_RECURRENCE_KERNEL_H_
 
 #include "backends/cpu/loops.h"
+#include "backends/cpu/lstm/steps.h"
 #include "backends/cpu/math.h"
 #include "backends/cpu/quantized/dynamic.h"
+#include "backends/cpu/recurrence/units.h"
 #include "backends/families/quantized.h"
 #include "backends/kernel.h"
 #include "format/checked.h"
@@ -19,32 +21,14 @@ namespace {
 
 constexpr int kGates = 4;  // Input, output, forget, cell.
 
-struct QLstmStep {
-  int64_t batch, hidden;
+struct QLstmStep : StepOperands {
   const int8_t* r;
   const int32_t* sums;
   const float* scale;
-  const float* xw;  // [N,4H] of this step.
-  const float* h;   // [N,H] or null (zeros).
-  const float* c;   // [N,H] or null (zeros).
-  float* y;         // [N,H] of this step.
-  float* c_out;     // [N,H].
-  float* h_out;     // [N,H] on the last step, else null.
   // h in bytes, rows of QLstmPitch.
   const uint8_t* bytes;
   Quantizer quantizer;
 };
-
-FLOE_INLINE F32 LoadUnits(const float* p, int64_t count) {
-  return count >= kWidth ? Load(p) : LoadTail(p, count);
-}
-FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
-  if (count >= kWidth) {
-    Store(p, v);
-  } else {
-    StoreTail(p, count, v);
-  }
-}
 
 // The gates' recurrent products of kRows batch rows from n on, and one vector of the 16 units of
 // `group`, that from unit `part` on.
@@ -117,26 +101,11 @@ void QLstmGroup(const QLstmStep& s, int64_t group) {
 }
 
 QLstmStep StepOf(const KernelArgs& args, uint32_t phase) {
-  const OpInfo& op = *args.op;
-  const int64_t steps = op.inputs[0].dims[0];
   QLstmStep s;
-  s.batch = op.inputs[0].dims[1];
-  s.hidden = op.inputs[1].dims[0];
-  const bool reverse = op.attrs[0] != 0;
-  const int64_t t = reverse ? steps - 1 - phase : phase;
-  const int64_t before = reverse ? t + 1 : t - 1;
-  const int64_t plane = s.batch * s.hidden;
-  auto* y = static_cast<float*>(args.outputs[0]);
-  auto* c = static_cast<float*>(args.outputs[2]);
+  SetOperands(args, phase, 4, &s);
   s.r = static_cast<const int8_t*>(args.inputs[1]);
   s.sums = static_cast<const int32_t*>(args.inputs[2]);
   s.scale = static_cast<const float*>(args.inputs[3]);
-  s.xw = static_cast<const float*>(args.inputs[0]) + t * kGates * plane;
-  s.h = phase == 0 ? static_cast<const float*>(args.inputs[4]) : y + before * plane;
-  s.c = phase == 0 ? static_cast<const float*>(args.inputs[5]) : c;
-  s.y = y + t * plane;
-  s.c_out = c;
-  s.h_out = phase + 1 == steps ? static_cast<float*>(args.outputs[1]) : nullptr;
   return s;
 }
 
@@ -149,16 +118,6 @@ void QuantizeState(uint8_t* bytes, QLstmStep* s) {
   for (int64_t n = 0; n < s->batch; ++n) {
     QuantizeAll(s->h + n * s->hidden, s->hidden, s->quantizer, bytes + n * pitch);
     for (int64_t i = s->hidden; i < pitch; ++i) bytes[n * pitch + i] = 0;
-  }
-}
-
-// Without steps the final states are the initial ones.
-void CopyInitialStates(const KernelArgs& args) {
-  const int64_t n = args.op->inputs[0].dims[1] * args.op->inputs[1].dims[0];
-  for (int i = 0; i < 2; ++i) {
-    const auto* from = static_cast<const float*>(args.inputs[4 + i]);
-    auto* to = static_cast<float*>(args.outputs[1 + i]);
-    for (int64_t k = 0; k < n; ++k) to[k] = from == nullptr ? 0.0f : from[k];
   }
 }
 
@@ -183,7 +142,7 @@ Status PrepareQLstmRecurrence(const OpInfo& op, const PrepareContext& context, v
 Rule RunQLstmRecurrence(const KernelArgs& args, uint32_t phase, uint32_t begin, uint32_t end,
                         void* scratch) {
   if (args.op->inputs[0].dims[0] == 0) {
-    CopyInitialStates(args);
+    CopyInitialStates(args, 4);
     return Rule::kNone;
   }
   QLstmStep step = StepOf(args, phase);

@@ -32,11 +32,7 @@ class ByteFinish {
   int64_t direct_pitch = 0;
 
   void Fill(int64_t panel, int64_t panels, TileColumns* c) const {
-    const int64_t n = p_.state->product.tiling.n;
-    c->panel = panel;
-    c->panels = panels;
-    c->column = panel * kPanel;
-    c->columns = n - c->column < panels * kPanel ? n - c->column : panels * kPanel;
+    c->Place(panel, panels, p_.state->product.tiling.n);
     FillColumns(p_.columns, p_.floats.channel + c->column, c->columns, panels * kPanel, c->start,
                 c->scale, c->bias);
   }

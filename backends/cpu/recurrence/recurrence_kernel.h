@@ -8,6 +8,7 @@
 #include "backends/cpu/gemm/tile_args.h"
 #include "backends/cpu/loops.h"
 #include "backends/cpu/math.h"
+#include "backends/cpu/recurrence/units.h"
 #include "backends/families/recurrence.h"
 #include "backends/kernel.h"
 
@@ -66,17 +67,6 @@ GateSums MultiplyGates(const RecurrenceStep& t, const float* x, int64_t x_row, i
   }
   if (together == count) return {t.sums, kPanel, count * kPanel};
   return {t.sums, rows * kPanel, kPanel};
-}
-
-FLOE_INLINE F32 LoadUnits(const float* p, int64_t count) {
-  return count >= kWidth ? Load(p) : LoadTail(p, count);
-}
-FLOE_INLINE void StoreUnits(float* p, int64_t count, F32 v) {
-  if (count >= kWidth) {
-    Store(p, v);
-  } else {
-    StoreTail(p, count, v);
-  }
 }
 
 // Some units of one sequence: `unit` is the first, `count` of them at most kWidth are there.
