@@ -169,6 +169,7 @@ class Plan {
   PlanBuilder* builder_;  // As it was at the end of Bind.
   bool has_sizes_;
   int64_t* symbols_;
+  int64_t* bound_symbols_;  // As Bind had them: no run's value is larger than with these.
   bool* used_;
   TensorInfo* infos_;
   int64_t* bytes_;

@@ -87,6 +87,7 @@ bool PlanBuilder::AllocatePlan() {
   { offsetof(Plan, member), sizeof(*std::declval<Plan&>().member), Table::per }
   static constexpr Table kTables[] = {
       FLOE_TABLE(symbols_, kSymbol),
+      FLOE_TABLE(bound_symbols_, kSymbol),
       FLOE_TABLE(used_, kValue),
       FLOE_TABLE(infos_, kValue),
       FLOE_TABLE(bytes_, kValue),
@@ -152,7 +153,8 @@ bool PlanBuilder::FindUses() {
 }
 
 // The file's arena offsets were checked at the bucket's corner. What is no bigger than there, and
-// inside the arena, cannot overlap anything that it did not overlap there.
+// inside the arena, cannot overlap anything that it did not overlap there. Sizes that a run finds
+// must leave every value as small as Bind found it: outputs and staging have that much room.
 bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
   const ValueDef& def = view_.values[value];
   TensorInfo& info = plan_->infos_[Local(value)];
@@ -160,20 +162,21 @@ bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
   if (!e_->Passes(ConcreteInfo(view_, value, plan_->symbols_, &info, &bytes))) return false;
   // Everything else was checked when the program was opened: constants and states have fixed
   // shapes.
-  if (static_cast<Storage>(def.storage) != Storage::kArena) return true;
+  const bool arena = static_cast<Storage>(def.storage) == Storage::kArena;
+  if (!arena && corner != plan_->bound_symbols_) return true;
   TensorInfo largest;
   int64_t limit;
   if (!e_->Passes(ConcreteInfo(view_, value, corner, &largest, &limit))) return false;
-  const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
-  if (bytes > limit || offset > bucket().arena_bytes ||
-      static_cast<uint64_t>(bytes) > bucket().arena_bytes - offset) {
-    return e_->Bad(Rule::kArenaRange, limit, bytes).ForValue(value);
+  bool fits = bytes <= limit;
+  if (fits && arena) {
+    const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
+    fits = offset <= bucket().arena_bytes &&
+           static_cast<uint64_t>(bytes) <= bucket().arena_bytes - offset;
   }
-  return true;
+  return fits || e_->Bad(Rule::kArenaRange, limit, bytes).ForValue(value);
 }
 
-bool PlanBuilder::Describe() {
-  const int64_t* corner = view_.bucket_max.data() + bucket().first_max;
+bool PlanBuilder::Describe(const int64_t* corner) {
   for (uint32_t v = plan_->values_.first; v < plan_->values_.end; ++v) {
     if (!plan_->used_[Local(v)]) continue;
     if (!DescribeValue(v, corner)) return false;
@@ -368,7 +371,8 @@ bool PlanBuilder::Fill() {
                    request_.symbols, &plan_->bucket_, e_))
     return false;
   std::memcpy(plan_->symbols_, request_.symbols, view_.symbols.size() * sizeof(int64_t));
-  if (!Describe()) return false;
+  std::memcpy(plan_->bound_symbols_, plan_->symbols_, view_.symbols.size() * sizeof(int64_t));
+  if (!Describe(view_.bucket_max.data() + bucket().first_max)) return false;
   if (!ListIo()) return false;
   if (!ForEachInstruction(&PlanBuilder::CheckInstruction)) return false;
   if (!AllocateTables()) return false;
@@ -384,12 +388,13 @@ bool PlanBuilder::RefreshInstruction(uint32_t index) {
   if (!kernel || (!DescribeOperands(index) && !stale_)) return true;
   Footprint& footprint = plan_->footprints_[local];
   const int64_t room = footprint.state_bytes;
-  if (!CheckInstruction(index)) return false;
-  if (footprint.state_bytes > room ||
-      footprint.scratch_bytes > static_cast<int64_t>(plan_->scratch_stride_)) {
-    return e_->Bad(Rule::kScratchSize, room, footprint.state_bytes).At(index);
+  const bool checked = CheckInstruction(index);
+  const int64_t needed = footprint.state_bytes;
+  footprint.state_bytes = room;  // Later runs must know it, whatever becomes of this one.
+  if (!checked) return false;
+  if (needed > room || footprint.scratch_bytes > static_cast<int64_t>(plan_->scratch_stride_)) {
+    return e_->Bad(Rule::kScratchSize, room, needed).At(index);
   }
-  footprint.state_bytes = room;
   if (room != 0) {
     std::memset(plan_->tables_ + plan_->state_offsets_[local], 0, static_cast<size_t>(room));
   }
@@ -406,7 +411,8 @@ bool PlanBuilder::SetSize(uint32_t index, int64_t value, ErrorSink* e) {
     (void)CompleteSymbols(view_, symbol, Rule::kRunSize, symbols, e);
     return e->Again().At(index);
   }
-  stale_ = !Describe() || !FillAllDims() || !ForEachInstruction(&PlanBuilder::RefreshInstruction);
+  stale_ = !Describe(plan_->bound_symbols_) || !FillAllDims() ||
+           !ForEachInstruction(&PlanBuilder::RefreshInstruction);
   return !stale_;
 }
 

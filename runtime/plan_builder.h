@@ -56,7 +56,7 @@ class PlanBuilder {
   void UseValue(uint32_t value);
   bool UseOperands(uint32_t index);
   bool FindUses();
-  bool Describe();
+  bool Describe(const int64_t* corner);
   bool DescribeValue(uint32_t value, const int64_t* corner);
   bool ListIo();
   bool CheckInstruction(uint32_t index);

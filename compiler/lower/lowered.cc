@@ -123,9 +123,14 @@ uint32_t LoweredProgram::SymbolOf(const std::vector<ir::DimAtom>& factors) {
   return DerivedSymbol(DimOf(factors, 0, 1), kind, f->a, f->b);
 }
 
-// Buckets are planned at their upper corners, so a size must be greatest there.
+// Buckets are planned at their upper corners, so a size must be greatest there. (What falls with a
+// symbol of the inputs alone is refused by Bind, for the shapes that it does not fit.)
 void LoweredProgram::CheckSize(const ir::Dim& dim) {
-  if (!status_.ok() || dim.is_affine()) return;
+  std::vector<ir::SymbolId> used;
+  dim.AppendSymbols(&used);
+  const bool found =
+      std::any_of(used.begin(), used.end(), [this](ir::SymbolId s) { return symbols_[s].data; });
+  if (!status_.ok() || (dim.is_affine() && !found)) return;
   if (dim.Min(symbols_) == dim.Eval(CornerOf(symbols_, false)) &&
       dim.Max(symbols_) == dim.Eval(CornerOf(symbols_, true))) {
     return;
