@@ -192,7 +192,9 @@ Status CheckQConv(const OpInfo& op, Footprint* footprint) {
     return Bad(Rule::kInstructionAttr);
   }
   if (tap_bytes > 0) {
-    const int64_t taps = tap_bytes / 8, groups = w.dims[1] / 4 + (w.dims[1] % 4 != 0);
+    // The taps of a row are one where they are joined: as cpu/amx/blocks.h counts them.
+    const int64_t taps = joined ? window.kh : tap_bytes / 8;
+    const int64_t groups = w.dims[1] / 4 + (w.dims[1] % 4 != 0);
     const int64_t tiles = TileScratchBytes(w.dims[1], taps, groups * taps);
     if (footprint->scratch_bytes < tiles) footprint->scratch_bytes = tiles;
   }
