@@ -147,6 +147,11 @@ absl::StatusOr<Record> Record::Parse(std::string_view text, std::string_view nam
         "'%s' is no tune record: it stops being JSON at byte %d; restore it, or delete it and tune "
         "again",
         file, e.byte));
+  } catch (const Json::exception&) {  // Above all numbers that no double holds.
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "'%s' is no tune record: it has a number that is out of range; restore it, or delete it "
+        "and tune again",
+        file));
   }
   const auto version = json.is_object() ? json.find(kVersionField) : json.end();
   if (!json.is_object() || version == json.end() || !version->is_number_unsigned()) {

@@ -160,6 +160,7 @@ TEST(TuneRecordTest, DamageIsNamed) {
       {With("\"median_ns\": 20", "\"median_ns\": -20"), {"'median_ns' is not"}},
       {With("\"median_ns\": 20", "\"median_ns\": 2.5"), {"'median_ns' is not"}},
       {With("\"median_ns\": 20", "\"median_ns\": 1e300"), {"'median_ns' is not"}},
+      {With("\"median_ns\": 20", "\"median_ns\": 1e999"), {"out of range", "tune again"}},
       {With("\"median_ns\": 20", "\"median_ns\": 99999999999999999999"), {"'median_ns' is not"}},
       {With("\"median_ns\": 10", "\"median_ms\": 10"), {"timing 1", "'median_ns' is missing"}},
       {With("\"count\": 10", "\"count\": 0"), {"'count' is not an integer from 1"}},
