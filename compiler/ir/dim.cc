@@ -14,7 +14,9 @@ constexpr int64_t kMax64 = std::numeric_limits<int64_t>::max();
 // Sizes of real models are far below these; hostile ones end here.
 constexpr size_t kMaxTerms = 64;
 constexpr size_t kMaxDegree = 8;
-constexpr int kMaxDepth = 32;
+// Bounds look at a function's operands several times on each level.
+constexpr int kMaxDepth = 8;
+constexpr int kMaxFunctions = 256;
 constexpr size_t kMaxCornerAtoms = 6;
 
 int64_t Saturate(__int128 v) {
@@ -79,6 +81,17 @@ std::optional<std::vector<DimAtom>> Without(const std::vector<DimAtom>& a,
   }
   if (j != b.size()) return std::nullopt;
   return r;
+}
+
+// Functions in it, those of their operands too.
+int FunctionsOf(const Dim& d) {
+  int count = 0;
+  for (const DimTerm& t : d.terms()) {
+    for (const DimAtom& f : t.factors) {
+      if (f.function != nullptr) count = std::min(count + f.function->functions, kMaxFunctions);
+    }
+  }
+  return count;
 }
 
 int DepthOf(const Dim& d) {
@@ -232,7 +245,8 @@ std::optional<Dim> Dim::DivExact(const Dim& a, const Dim& b) {
 
 std::optional<Dim> Dim::Function(DimFunction function) {
   function.depth = 1 + std::max(DepthOf(function.a), DepthOf(function.b));
-  if (function.depth > kMaxDepth) return std::nullopt;
+  function.functions = 1 + FunctionsOf(function.a) + FunctionsOf(function.b);
+  if (function.depth > kMaxDepth || function.functions > kMaxFunctions) return std::nullopt;
   Dim d;
   d.terms_.push_back({{{0, std::make_shared<const DimFunction>(std::move(function))}}, 1});
   return d;

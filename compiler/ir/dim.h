@@ -100,8 +100,9 @@ struct DimFunction {
   enum class Kind : uint8_t { kFloorDiv, kMax, kMin };
   Kind kind;
   Dim a;
-  Dim b;  // kFloorDiv: a number above 0.
-  int depth = 1;
+  Dim b;              // kFloorDiv: a number above 0.
+  int depth = 1;      // Of functions in one another, this one included.
+  int functions = 1;  // This one and all of its operands', written out.
 };
 
 using Shape = std::vector<Dim>;
