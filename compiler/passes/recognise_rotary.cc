@@ -22,16 +22,18 @@ using ir::Value;
 
 constexpr int64_t kMostFeatures = 1024;
 constexpr int kMostSteps = 12;
+constexpr int64_t kMostWork = int64_t{1} << 18;  // Elements looked at for one node.
 
-// Element `index` of a row of `value`: of all axes behind the leading ones, flattened.
+// Element `index` of a row of `value`: of all axes behind the `lead` leading ones, flattened.
 struct Place {
   const Value* value = nullptr;
   int64_t index = 0;
+  size_t lead = 0;
 };
 
 // A number that a product takes: where the product reads it, and where moves took it from.
 struct Number {
-  Place read, made;
+  Place operand, origin;
 };
 
 // sign * a, or sign * a * b.
@@ -39,7 +41,7 @@ struct Term {
   double sign = 1.0;
   Number a, b;
 
-  bool is_product() const { return b.read.value != nullptr; }
+  bool is_product() const { return b.operand.value != nullptr; }
 };
 
 // A sum of at most two terms.
@@ -67,12 +69,12 @@ bool HasLead(const Value* v, const Shape& lead) {
   return v->rank() >= lead.size() && std::equal(lead.begin(), lead.end(), v->shape().begin());
 }
 
-Row RowItself(const Value* v, int64_t count) {
+Row RowItself(const Value* v, int64_t count, size_t lead) {
   Row row(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
     Element& e = row[static_cast<size_t>(i)];
     e.count = 1;
-    e.terms[0].a = {{v, i}, {v, i}};
+    e.terms[0].a = {{v, i, lead}, {v, i, lead}};
   }
   return row;
 }
@@ -80,18 +82,20 @@ Row RowItself(const Value* v, int64_t count) {
 // What may still be opened on the way back.
 enum class Level { kSum, kProduct, kMoves };
 
-// Follows rows of values that have the leading axes `lead` back.
+// Follows rows of values that have the leading axes `lead` back. `work` is how many elements may
+// still be looked at: joins of joins would be followed without end otherwise.
 class Tracer {
  public:
-  explicit Tracer(Shape lead) : lead_(std::move(lead)) {}
+  Tracer(Shape lead, int64_t* work) : lead_(std::move(lead)), work_(work) {}
 
   // Empty if the value has no rows of a known, bearable length.
   Row Trace(const Value* v, Level level, int depth = 0) const {
     const int64_t count = HasLead(v, lead_) ? CountOf(TailOf(v, lead_.size())) : -1;
-    if (count < 0) return {};
+    if (count < 0 || *work_ < count) return {};
+    *work_ -= count;
     const ir::Node* node = v->producer();
     if (node == nullptr || depth >= kMostSteps || v->dtype() != DType::kF32) {
-      return RowItself(v, count);
+      return RowItself(v, count, lead_.size());
     }
     Row row;
     switch (node->op()) {
@@ -122,7 +126,7 @@ class Tracer {
       default:
         break;
     }
-    return static_cast<int64_t>(row.size()) == count ? row : RowItself(v, count);
+    return static_cast<int64_t>(row.size()) == count ? row : RowItself(v, count, lead_.size());
   }
 
  private:
@@ -252,7 +256,8 @@ class Tracer {
     const Shape wide = TailOf(&product, lead_.size()), own = TailOf(v, lead.size());
     const int64_t count = CountOf(wide);
     if (count < 0 || CountOf(own) < 0) return {};
-    const Row made = Tracer(lead).Trace(v, Level::kMoves, 0);
+    const Row origin = Tracer(lead, work_).Trace(v, Level::kMoves);
+    if (origin.empty()) return {};
     Row row(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
       int64_t rest = i, at = 0, step = 1;
@@ -264,16 +269,17 @@ class Tracer {
         step *= own_size;
       }
       Element& e = row[static_cast<size_t>(i)];
-      const Element& from = made[static_cast<size_t>(at)];
+      const Element& from = origin[static_cast<size_t>(at)];
       if (from.count != 1 || from.terms[0].is_product()) return {};
       e.count = 1;
       e.terms[0].sign = from.terms[0].sign;
-      e.terms[0].a = {{v, at}, from.terms[0].a.made};
+      e.terms[0].a = {{v, at, lead.size()}, from.terms[0].a.origin};
     }
     return row;
   }
 
   Shape lead_;
+  int64_t* work_;
 };
 
 // The op's operands and attributes.
@@ -286,8 +292,8 @@ struct Rotary {
   std::vector<Number> cos, sin;
 };
 
-// If every element is what the definition says for rows of `x`.
-std::optional<Rotary> MatchRow(const Row& row, const Value* x) {
+// If every element is what the definition says for rows of `x` behind its `lead` leading axes.
+std::optional<Rotary> MatchRow(const Row& row, const Value* x, size_t lead) {
   Rotary r;
   r.x = x;
   while (r.rotated < static_cast<int64_t>(row.size()) &&
@@ -302,11 +308,15 @@ std::optional<Rotary> MatchRow(const Row& row, const Value* x) {
     int64_t index;
     Number by;
   };
-  const auto part = [x](const Term& t) -> std::optional<Part> {
+  // Numbers of x that are counted from another axis on belong to other rows: they are broadcast.
+  const auto of_x = [x, lead](const Number& n) {
+    return n.origin.value == x && n.origin.lead == lead;
+  };
+  const auto part = [&of_x](const Term& t) -> std::optional<Part> {
     if (!t.is_product()) return std::nullopt;
-    const bool first = t.a.made.value == x, second = t.b.made.value == x;
+    const bool first = of_x(t.a), second = of_x(t.b);
     if (first == second) return std::nullopt;
-    return first ? Part{t.sign, t.a.made.index, t.b} : Part{t.sign, t.b.made.index, t.a};
+    return first ? Part{t.sign, t.a.origin.index, t.b} : Part{t.sign, t.b.origin.index, t.a};
   };
   for (int64_t i = 0; i < r.rotated; ++i) {
     const Element& e = row[static_cast<size_t>(i)];
@@ -331,8 +341,8 @@ std::optional<Rotary> MatchRow(const Row& row, const Value* x) {
   }
   for (size_t i = static_cast<size_t>(r.rotated); i < row.size(); ++i) {
     const Term& t = row[i].terms[0];
-    if (row[i].count != 1 || t.is_product() || t.sign != 1.0 || t.a.made.value != x ||
-        t.a.made.index != r.offset + static_cast<int64_t>(i)) {
+    if (row[i].count != 1 || t.is_product() || t.sign != 1.0 || !of_x(t.a) ||
+        t.a.origin.index != r.offset + static_cast<int64_t>(i)) {
       return std::nullopt;
     }
   }
@@ -346,24 +356,18 @@ struct Coefficients {
   bool shared = false;
 };
 
-std::optional<Coefficients> CoefficientsOf(const Rotary& r, const std::vector<Number>& numbers,
-                                           size_t tail_rank) {
+std::optional<Coefficients> CoefficientsOf(const Rotary& r, const std::vector<Number>& numbers) {
   const int64_t half = r.rotated / 2;
-  const Value* read = numbers[0].read.value;
-  // Moves keep the leading axes, so what they took it from has as many.
-  if (read->rank() < tail_rank) return std::nullopt;
-  const size_t lead = read->rank() - tail_rank;
-  for (const bool made : {true, false}) {
-    const auto place = [made](const Number& n) { return made ? n.made : n.read; };
-    const Value* value = place(numbers[0]).value;
-    if (value->rank() < lead) continue;
+  for (const auto place : {&Number::origin, &Number::operand}) {
+    const auto [value, first, lead] = numbers[0].*place;
+    if (value->rank() <= lead) continue;  // Single numbers are no rows.
     const int64_t count = CountOf(TailOf(value, lead));
     if (count != r.rotated && count != half) continue;
     bool fits = true;
     for (int64_t i = 0; i < r.rotated && fits; ++i) {
-      const Place at = place(numbers[static_cast<size_t>(i)]);
+      const Place& at = numbers[static_cast<size_t>(i)].*place;
       const int64_t pair = r.neighbours ? i / 2 : i % half;
-      fits = at.value == value && at.index == (count == half ? pair : i);
+      fits = at.value == value && at.lead == lead && at.index == (count == half ? pair : i);
     }
     if (fits) return Coefficients{value, lead, count == half};
   }
@@ -388,11 +392,12 @@ class Recogniser {
     const Value* y = node->output();
     if (y->dtype() != DType::kF32 || y->rank() < tail) return false;
     const Shape lead(y->shape().begin(), y->shape().end() - static_cast<ptrdiff_t>(tail));
-    const Row row = Tracer(lead).Trace(y, Level::kSum);
+    int64_t work = kMostWork;
+    const Row row = Tracer(lead, &work).Trace(y, Level::kSum);
     if (row.size() < 2 || row[0].count != 2 || !row[0].terms[0].is_product()) return false;
     for (const Number& n : {row[0].terms[0].a, row[0].terms[0].b}) {
-      if (!HasLead(n.made.value, lead)) continue;
-      const std::optional<Rotary> r = MatchRow(row, n.made.value);
+      if (!HasLead(n.origin.value, lead)) continue;
+      const std::optional<Rotary> r = MatchRow(row, n.origin.value, lead.size());
       if (!r) continue;
       FLOE_TRY_ASSIGN(const bool done, Rewrite(node, *r, lead, static_cast<int64_t>(row.size())));
       if (done) return true;
@@ -412,17 +417,12 @@ class Recogniser {
     std::array<Coefficients, 2> found;
     for (size_t i = 0; i < 2; ++i) {
       const std::vector<Number>& numbers = i == 0 ? r.cos : r.sin;
-      // A product's rows have one axis, or two where pairs are an axis.
-      std::optional<Coefficients> c;
-      for (size_t tail = 1; tail <= 2 && !c; ++tail) {
-        c = CoefficientsOf(r, numbers, tail);
-        if (!c) continue;
-        Shape wide = lead, own(c->value->shape().begin(),
-                               c->value->shape().begin() + static_cast<ptrdiff_t>(c->lead));
-        const auto both = ir::BroadcastShapes(graph_, wide, own);
-        if (!both.ok() || *both != wide || own.size() > wide.size()) c.reset();
-      }
+      const std::optional<Coefficients> c = CoefficientsOf(r, numbers);
       if (!c) return false;
+      const Shape own(c->value->shape().begin(),
+                      c->value->shape().begin() + static_cast<ptrdiff_t>(c->lead));
+      const auto both = ir::BroadcastShapes(graph_, lead, own);
+      if (!both.ok() || *both != lead || own.size() > lead.size()) return false;
       found[i] = *c;
     }
     if (found[0].shared != found[1].shared) return false;

@@ -20,6 +20,9 @@ const char kHead[] = R"(
     %sh = input f32[T,4]
     %table = input f32[1,1,T,4,2]
     %wide = input f32[N,2,T,20]
+    %square = input f32[2,2,8]
+    %row_c = input f32[8]
+    %row_s = input f32[8]
     %minus = constant f32[] = [-1]
     %i0 = constant i64[] = [0]
     %i1 = constant i64[] = [1]
@@ -89,6 +92,13 @@ const Case kCases[] = {
                 "%d = mul(%x1, %ss) %e = mul(%x2, %cc) %im = add(%d, %e)\n" FLOE_STACK(
                     "%re", "%im") "%y = reshape(%w) : f32[N,2,T,8]\n",
      1},
+    // The partner is of one batch, for all of them.
+    {"partner_of_one_row",
+     "%v = gather(%square, %i0) {axis=1}"
+     "%v1 = slice(%v) {starts=[0,0], steps=[1,1]} : f32[2,4]"
+     "%v2 = slice(%v) {starts=[0,4], steps=[1,1]} : f32[2,4]"
+     "%n = neg(%v2) %r = concat(%n, %v1) {axis=1}"
+     "%a = mul(%square, %row_c) %b = mul(%r, %row_s) %y = add(%a, %b)\n"},
     {"turned_the_other_way",
      FLOE_HALVES("%x") "%n = neg(%x1) %r = concat(%x2, %n) {axis=3}"
                        "%a = mul(%x, %c) %b = mul(%r, %s) %y = add(%a, %b)\n"},
