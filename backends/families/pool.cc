@@ -1,5 +1,6 @@
 #include "backends/families.h"
 #include "backends/families/check.h"
+#include "backends/families/quantized.h"
 #include "format/attrs.h"
 
 namespace floe::families {
@@ -67,8 +68,9 @@ Status CheckQPool(const OpInfo& op, Footprint* footprint) {
   constexpr double kMostFloat = 3.4028234663852886e38;
   if (!(ratio > 0 && ratio <= kMostFloat)) return Bad(Rule::kInstructionAttr, 0, a[14]);
   if (a[0] == 0 && (a[12] != a[13] || ratio != 1)) return Bad(Rule::kInstructionAttr, a[12], a[13]);
-  constexpr int64_t kMostTaps = int64_t{1} << 23;  // Whose sum of bytes fits in 31 bits.
-  if (a[2] * a[3] > kMostTaps) return Bad(Rule::kInstructionAttr, kMostTaps, a[2] * a[3]);
+  if (a[2] * a[3] > kMostQPoolTaps) {
+    return Bad(Rule::kInstructionAttr, kMostQPoolTaps, a[2] * a[3]);
+  }
   return OkStatus();
 }
 

@@ -9,6 +9,9 @@
 
 namespace floe::families {
 
+// Of a pool of bytes: more might not sum up in 31 bits.
+inline constexpr int64_t kMostQPoolTaps = int64_t{1} << 23;
+
 // Inputs by position.
 enum QuantizedInput : uint32_t {
   kQuantizedX = 0,

@@ -1,12 +1,15 @@
 // Functions of bytes alone: a mean between dequantize and quantize becomes a pool of bytes, and any
 // pointwise work on one quantised tensor a table of its 256 results.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
 #include "absl/strings/str_format.h"
+#include "backends/families/quantized.h"
 #include "compiler/ir/evaluate.h"
 #include "compiler/passes/integer_edges.h"
+#include "format/checked.h"
 
 namespace floe::passes {
 namespace {
@@ -45,9 +48,17 @@ absl::StatusOr<bool> FuseMean(ir::Graph& graph, ir::Node* last, const Edge& edge
   const std::optional<Edge> from = DequantizedBy(node->input(0));
   std::optional<Attrs> attrs = MeanWindow(*node);
   if (!from || from->dtype != DType::kU8 || !attrs) return false;
+  // What the kernel takes (CheckQPool).
+  const float ratio = from->scale / edge.scale;
+  const std::vector<int64_t>& kernel = std::get<std::vector<int64_t>>((*attrs)["kernel"]);
+  int64_t taps = 0;
+  if (!(ratio > 0) || !std::isfinite(ratio) || !CheckedMul(kernel[0], kernel[1], &taps) ||
+      taps > families::kMostQPoolTaps) {
+    return false;
+  }
   (*attrs)["x_zero"] = int64_t{from->zero};
   (*attrs)["y_zero"] = int64_t{edge.zero};
-  (*attrs)["ratio"] = static_cast<double>(from->scale / edge.scale);
+  (*attrs)["ratio"] = static_cast<double>(ratio);
   const std::string name = node->output()->name();
   FLOE_TRY_ASSIGN(ir::Value * y, Insert(graph, last, OpId::kQAvgPool, {from->integers},
                                         *std::move(attrs), name + "_integers", node->provenance));
