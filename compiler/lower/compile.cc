@@ -17,6 +17,12 @@ namespace {
 // Winograd's weights are f32 or bf16.
 absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOptions& options,
                                          const passes::WeightTypes& types, CompileReport* report) {
+  if (options.tune.record != nullptr &&
+      (options.precision != passes::Precision::kF32 || options.accuracy == Accuracy::kStrict)) {
+    report->tuning.push_back(
+        "nothing was measured or looked up: it is about convolutions in f32, with "
+        "--accuracy=default or fast");
+  }
   if (options.precision == passes::Precision::kBF16) {
     WinogradPlan plan = PlanPairWinograd(graph, options.accuracy, types);
     if (std::string line = DescribePairs(plan); !line.empty()) report->passes.Add(std::move(line));
