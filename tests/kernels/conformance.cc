@@ -414,11 +414,24 @@ void RunCase(const KernelCase& c) {
   EXPECT_GE(tables, 2) << "only the twin implements the family";
 }
 
+namespace {
+int mutants_made = 0, mutants_run = 0;
+}  // namespace
+
+void ExpectMutantsRan() {
+  // Most break a rule that ties dims together.
+  if (mutants_made >= 400) {
+    EXPECT_GE(mutants_run, mutants_made / 200) << "of " << mutants_made << " mutants";
+  }
+  mutants_made = mutants_run = 0;
+}
+
 void RunMutations(const KernelCase& c, uint32_t seed, int rounds) {
   std::mt19937 rng(seed);
   const auto id = static_cast<uint32_t>(c.kernel);
   for (int round = 0; round < rounds; ++round) {
     KernelCase m = c;
+    ++mutants_made;
     const uint32_t count = 1 + rng() % 3;
     for (uint32_t i = 0; i < count; ++i) MutateOnce(&m, &rng);
     // Index tables are only given to Check when they still exist as they were.
@@ -426,6 +439,7 @@ void RunMutations(const KernelCase& c, uint32_t seed, int rounds) {
     Footprint footprint;
     if (!KernelFootprints().Check(id, OpOf(m, nullptr), &footprint).ok()) continue;
     if (!SmallEnough(m, footprint)) continue;
+    ++mutants_run;
     SCOPED_TRACE(testing::Message() << "round " << round);
     const Outcome twin = RunOnce(TwinTable(), m, footprint, Mode::kInOrder, -1, seed);
     for (const KernelTable* table : AllKernelTables()) {

@@ -85,6 +85,8 @@ Status CheckCase(const KernelCase& c, Footprint* footprint);
 void RunCase(const KernelCase& c);
 // Mutates `c` `rounds` times; what Check accepts and is small must run cleanly in every table.
 void RunMutations(const KernelCase& c, uint32_t seed, int rounds);
+// Expects that some mutants have run since the last call, if there were many.
+void ExpectMutantsRan();
 
 // Applies the case's code to `value` (the accumulator) at logical index `index` of output 0, with
 // epilogue operands from input `extra` on: for oracles.
@@ -93,7 +95,10 @@ double EvalEpilogue(const KernelCase& c, const std::vector<Logical>& inputs, uin
 // Steps a row-major index; false after the last. Start with all zeros; false at once if empty.
 bool NextIndex(const TensorInfo& info, std::vector<int64_t>* index);
 
-class KernelConformance : public testing::TestWithParam<KernelCase> {};
+class KernelConformance : public testing::TestWithParam<KernelCase> {
+ public:
+  static void TearDownTestSuite() { ExpectMutantsRan(); }
+};
 std::string CaseName(const testing::TestParamInfo<KernelCase>& info);
 
 // suite: a test suite name; cases: an expression of type std::vector<KernelCase>.

@@ -129,6 +129,7 @@ void FillTensor(const TensorSpec& spec, unsigned char* base, uint32_t seed) {
     } else {
       v = std::normal_distribution<double>(0, 1)(random);
       if (spec.fill == Fill::kPositive) v = std::fabs(v) + 0.01;
+      if (spec.fill == Fill::kTiny) v *= 1e-4;
     }
     StoreElement(t.dtype, base, at, v);
   });

@@ -21,7 +21,7 @@
 
 namespace floe::testing {
 
-enum class Fill { kNormal, kSmallInts, kSpecial, kPositive };
+enum class Fill { kNormal, kSmallInts, kSpecial, kPositive, kTiny };
 
 struct TensorSpec {
   TensorInfo info;

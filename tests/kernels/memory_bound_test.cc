@@ -148,6 +148,7 @@ TEST(MemoryBoundMutants, RunIfAccepted) {
   uint32_t seed = 100;
   for (const auto& cases : {PointwiseCases(), MovementCases(), RowCases(), OtherCases()}) {
     for (const KernelCase& c : cases) RunMutations(c, ++seed, 200);
+    ExpectMutantsRan();
   }
 }
 
