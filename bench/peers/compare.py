@@ -4,13 +4,15 @@
     pip install torch==2.13.0 onnxruntime openvino onnx matplotlib
     python3 bench/peers/compare.py --build build/release
     python3 bench/peers/compare.py --models resnet18,bert-t32 --precisions fp32 --threads 1 --rounds 3
-    python3 bench/peers/compare.py --replot bench/results/peers-zen4.json
+    python3 bench/peers/compare.py --show bench/results/peers-zen4.json
 
 A round measures every peer and Floe once, each in a process of its own on the same cores, in an order that rotates
 from round to round. A row's ratio is the median over the rounds of Floe's median run over the fastest peer's of the same
 precision in the same round; its range shows how quiet the machine was. Beside every time stands the greatest error of
 the outputs relative to max|y| of the module in fp64. bench/peers/models.py makes the models. --cold reads 192 MiB
-before each run. --streams 2 compares the throughput of two concurrent sessions instead. Writes JSON and a plot.
+before each run. --streams 2 compares the throughput of two concurrent sessions instead. Writes JSON and a plot, anew
+after each model: what was measured before an interruption is kept. --show draws the plot of such files and prints their
+table; several files, of the same machine and way of measuring, become one (-o).
 """
 
 import argparse
@@ -187,8 +189,66 @@ def plot(result, path):
     figure.savefig(path, dpi=110)
 
 
+def table(result):
+    """The rows of a result as a Markdown table: a line for each model and precision."""
+    streams = result["context"]["streams"]
+    counts = sorted({t for m in result["models"].values() for p in m["precisions"].values() for t in p["threads"]}, key=int)
+    unit = "ms for one item, both streams at work" if streams > 1 else "ms"
+    titles = [f"{t} thread{'s' if t != '1' else ''}" for t in counts]
+    lines = ["| model | precision | " + " | ".join(f"{t}: Floe, the fastest peer ({unit}) | ratio [range]" for t in titles)
+             + " | error of Floe, of that peer |", "|---|---|" + "---|---|" * len(counts) + "---|"]
+    for name, model in result["models"].items():
+        for precision, row in model["precisions"].items():
+            cells, fastest = [], None
+            for count in counts:
+                found = row["threads"].get(count, {}).get("summary", {})
+                if "ratio" not in found:
+                    cells += ["-", "-"]
+                    continue
+                fastest = fastest or found["fastest"]
+                cells += [f"{found['ms']['floe']:.3g}, {found['ms'][found['fastest']]:.3g} {found['fastest']}",
+                          f"{found['ratio']:.2f} [{found['ratio_min']:.2f}, {found['ratio_max']:.2f}]"]
+            errors = [f"{row['errors'][w]:.0e}" if w in row["errors"] else "-" for w in ("floe", fastest)]
+            lines.append(f"| {name} | {precision} | " + " | ".join(cells) + f" | {', '.join(errors)} |")
+    return "\n".join(lines)
+
+
+def merge(results):
+    """One result of several; of two that have a model's precision the later file's."""
+    whole = results[0]
+    for other in results[1:]:
+        for key in ("cpu_kind", "cold", "streams"):
+            if other["context"][key] != whole["context"][key]:
+                raise common.CommandFailed(f"the files differ in {key}: {whole['context'][key]}, {other['context'][key]}")
+        for name, model in other["models"].items():
+            whole["models"].setdefault(name, {"precisions": {}})["precisions"].update(model["precisions"])
+    return whole
+
+
+def keep(result, output):
+    """Writes the JSON and the plot beside it; returns the plot's path."""
+    common.write_whole(output, json.dumps(result, indent=1) + "\n")
+    picture = os.path.splitext(output)[0] + ".png"
+    plot(result, picture)
+    return picture
+
+
+def show(args):
+    """The plot and table of earlier results."""
+    results = []
+    for path in args.show:
+        with open(path, encoding="utf-8") as f:
+            results.append(json.load(f))
+    result = merge(results)
+    if len(results) > 1:
+        keep(result, args.output)
+    else:
+        plot(result, os.path.splitext(args.show[0])[0] + ".png")
+    print(table(result))
+
+
 def compare(args):
-    """Everything; returns the result."""
+    """Everything, kept after each model."""
     import numpy as np
 
     comparison = Comparison(args)
@@ -207,8 +267,9 @@ def compare(args):
                 print_row(name, precision, count, found["summary"], errors)
             for who, why in missing.items():
                 print(f"{'':26}no {who}: {why}")
-    result["context"]["load_avg_after"] = list(os.getloadavg())
-    return result
+        result["context"]["load_avg_after"] = list(os.getloadavg())
+        picture = keep(result, args.output)
+    print(f"\nwrote {args.output} and {picture}")
 
 
 def parse(argv):
@@ -228,7 +289,7 @@ def parse(argv):
     p.add_argument("--python", default=sys.executable, help="a Python with the peers")
     p.add_argument("--floec", action="append", default=[], help="a further flag of floec, for example --accuracy=fast")
     p.add_argument("-o", "--output", help="JSON to write (default bench/results/peers-KIND.json); the plot is beside it")
-    p.add_argument("--replot", metavar="JSON", help="only draw the plot of an earlier result")
+    p.add_argument("--show", metavar="JSON", nargs="+", help="only draw the plot and print the table of earlier results")
     args = p.parse_args(argv)
     for flag, known in (("models", MODELS + MORE_MODELS), ("precisions", PRECISIONS), ("peers", tuple(FILES))):
         values = getattr(args, flag).split(",")
@@ -250,19 +311,14 @@ def parse(argv):
 def main(argv):
     """The command; returns the exit code."""
     args = parse(argv)
-    if args.replot:
-        with open(args.replot, encoding="utf-8") as f:
-            plot(json.load(f), os.path.splitext(args.replot)[0] + ".png")
-        return 0
     try:
-        result = compare(args)
-    except common.CommandFailed as e:
+        if args.show:
+            show(args)
+        else:
+            compare(args)
+    except (common.CommandFailed, OSError) as e:
         print(f"compare: {e}", file=sys.stderr)
         return 1
-    common.write_whole(args.output, json.dumps(result, indent=1) + "\n")
-    picture = os.path.splitext(args.output)[0] + ".png"
-    plot(result, picture)
-    print(f"\nwrote {args.output} and {picture}")
     return 0
 
 

@@ -42,6 +42,41 @@ class SummaryTest(unittest.TestCase):
         self.assertAlmostEqual(compare.summarise(rounds(floe=[1.0, 1.0], a=[2.0, 4.0]), streams=2)["ratio"], 0.375)
 
 
+def result(cold=False, **models):
+    """What compare.py writes, from {model: {precision: summary at one thread}}."""
+    def row(summary):
+        return {"threads": {"1": {"rounds": [], "summary": summary}}, "errors": {"floe": 2e-6, "a": 1e-6}, "missing": {}}
+
+    return {"context": {"cpu_kind": "zen4", "cold": cold, "streams": 1},
+            "models": {name: {"precisions": {p: row(s) for p, s in found.items()}} for name, found in models.items()}}
+
+
+class ResultsTest(unittest.TestCase):
+    """Files that become one, and their table."""
+
+    def setUp(self):
+        self.slow = compare.summarise(rounds(floe=[4.0, 5.0], a=[2.0, 2.0]))
+        self.fast = compare.summarise(rounds(floe=[1.0, 1.5], a=[2.0, 2.0]))
+
+    def test_the_later_file_counts(self):
+        whole = compare.merge([result(x={"fp32": self.slow, "bf16": self.slow}), result(x={"fp32": self.fast}, y={})])
+        self.assertEqual(list(whole["models"]), ["x", "y"])
+        found = whole["models"]["x"]["precisions"]
+        self.assertEqual(found["fp32"]["threads"]["1"]["summary"], self.fast)
+        self.assertEqual(found["bf16"]["threads"]["1"]["summary"], self.slow)
+
+    def test_ways_of_measuring_are_not_mixed(self):
+        with self.assertRaisesRegex(compare.common.CommandFailed, "cold"):
+            compare.merge([result(x={}), result(cold=True, x={})])
+
+    def test_a_row_without_a_peer_has_no_ratio(self):
+        alone = compare.summarise(rounds(floe=[2.0, 2.0]))
+        lines = compare.table(result(x={"fp32": self.fast, "bf16": alone})).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertIn("| x | fp32 | 1.25, 2 a | 0.62 [0.50, 0.75] | 2e-06, 1e-06 |", lines)
+        self.assertIn("| x | bf16 | - | - | 2e-06, - |", lines)
+
+
 class CommandLineTest(unittest.TestCase):
     """compare.py refuses what it cannot do before it makes a model."""
 
