@@ -26,7 +26,15 @@ class Unsupported(Exception):
     """The peer has no such precision here; the text says why."""
 
 
-class OnnxRuntime:
+class Peer:
+    """What measure() calls: run() and results(); open() makes one for each concurrent stream."""
+
+    @classmethod
+    def open(cls, path, precision, threads, inputs, streams):
+        return [cls(path, precision, threads, inputs) for _ in range(streams)]
+
+
+class OnnxRuntime(Peer):
     """All graph optimisations, sequential, `threads` threads in an operator, inputs and outputs bound once."""
 
     def __init__(self, path, precision, threads, inputs):
@@ -55,18 +63,32 @@ class OnnxRuntime:
         return list(self.binding.copy_outputs_to_cpu())
 
 
-class OpenVino:
-    """The latency hint, one stream, `threads` threads, the inference precision pinned."""
+class OpenVino(Peer):
+    """The latency hint, `threads` threads for each stream, the inference precision pinned.
 
-    def __init__(self, path, precision, threads, inputs):
+    Streams are requests of one compiled model: several models of one stream each would be pinned to the same core.
+    """
+
+    @classmethod
+    def open(cls, path, precision, threads, inputs, streams):
+        model = cls.compile(path, precision, threads, streams)
+        return [cls(model, inputs) for _ in range(streams)]
+
+    @staticmethod
+    def compile(path, precision, threads, streams):
         import openvino as ov
 
         core = ov.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise Unsupported("OpenVINO has no bf16 on this CPU")
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads * streams, "NUM_STREAMS": streams,
                   "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32"}
-        self.model = core.compile_model(path, "CPU", config)
+        return core.compile_model(path, "CPU", config)
+
+    def __init__(self, model, inputs):
+        import openvino as ov
+
+        self.model = model
         self.request = self.model.create_infer_request()
         for port in self.model.inputs:
             self.request.set_tensor(port, ov.Tensor(inputs[port.any_name], shared_memory=True))
@@ -78,7 +100,7 @@ class OpenVino:
         return [self.request.get_output_tensor(i).data.copy() for i in range(len(self.model.outputs))]
 
 
-class Torch:
+class Torch(Peer):
     """What both ways of PyTorch share: inputs as tensors, in the module's order."""
 
     def prepare(self, precision, threads, inputs):
@@ -151,7 +173,7 @@ def measure(args):
         import onnxruntime  # noqa: F401
     baseline = timing.peak_rss_bytes()
     start = time.perf_counter_ns()
-    peers = [PEERS[args.peer](args.model, args.precision, args.threads, inputs) for _ in range(args.streams)]
+    peers = PEERS[args.peer].open(args.model, args.precision, args.threads, inputs, args.streams)
     open_ms = (time.perf_counter_ns() - start) * 1e-6
     start = time.perf_counter_ns()
     peers[0].run()
