@@ -1,6 +1,7 @@
 #include "format/program.h"
 
 #include "format/checked.h"
+#include "format/error_sink.h"
 
 namespace floe {
 
@@ -35,7 +36,8 @@ static bool EvalSum(const ProgramView& p, const DimExpr& dim, const int64_t* sym
   int64_t sum = dim.constant;
   for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
     int64_t product;
-    if (!CheckedMul(term.coefficient, symbol_values[term.symbol], &product) ||
+    if (symbol_values[term.symbol] < 0 ||
+        !CheckedMul(term.coefficient, symbol_values[term.symbol], &product) ||
         !CheckedAdd(sum, product, &sum)) {
       return false;
     }
@@ -53,22 +55,25 @@ bool EvalDim(const ProgramView& p, const DimExpr& dim, const int64_t* symbol_val
 
 bool EvalDerived(const ProgramView& p, const SymbolDef& symbol, const int64_t* symbol_values,
                  int64_t* out) {
-  int64_t a, b;
+  int64_t a, b, value;
+  *out = 0;
   if (!EvalSum(p, p.dims[symbol.a], symbol_values, &a) ||
       !EvalSum(p, p.dims[symbol.b], symbol_values, &b)) {
     return false;
   }
   switch (static_cast<SymbolKind>(symbol.kind)) {
     case SymbolKind::kProduct:
-      return CheckedMul(a, b, out);
+      if (!CheckedMul(a, b, &value)) return false;
+      break;
     case SymbolKind::kFloorDiv:
       if (b <= 0) return false;
-      *out = a / b - (a % b < 0 ? 1 : 0);
-      return true;
+      value = a / b - (a % b < 0 ? 1 : 0);
+      break;
     default:
-      *out = (a > b) == (symbol.kind == static_cast<uint32_t>(SymbolKind::kMax)) ? a : b;
-      return true;
+      value = (a > b) == (symbol.kind == static_cast<uint32_t>(SymbolKind::kMax)) ? a : b;
   }
+  *out = value;
+  return true;
 }
 
 TensorInfo TypeOf(const ValueDef& value) {
@@ -87,16 +92,21 @@ Status ConcreteInfo(const ProgramView& p, uint32_t value, const int64_t* symbol_
   *info = TypeOf(def);
   for (int a = 0; a < def.rank; ++a) {
     const DimExpr& dim = p.DimOf(def, static_cast<uint32_t>(a));
-    if (!EvalDim(p, dim, symbol_values, &info->dims[a])) {
-      return Error(Code::kInvalidFile, Rule::kDimRange, 0, dim.constant)
-          .ForValue(value)
-          .ForOperand(kNoIndex, a);
-    }
+    if (EvalDim(p, dim, symbol_values, &info->dims[a])) continue;
+    Status s = Error(Code::kInvalidFile, Rule::kDimRange, 0, dim.constant);
+    s.value = value;
+    s.axis = a;
+    return s;
   }
   int64_t unused;
   Status s = TensorBytes(*info, bytes != nullptr ? bytes : &unused);
   if (!s.ok()) s.value = value;
   return s;
+}
+
+bool ConcreteInfo(const ProgramView& p, uint32_t value, const int64_t* symbol_values,
+                  TensorInfo* info, int64_t* bytes, ErrorSink* e) {
+  return e->Passes(ConcreteInfo(p, value, symbol_values, info, bytes));
 }
 
 }  // namespace floe

@@ -22,16 +22,18 @@
 
 namespace floe {
 
+class ErrorSink;
+
 inline constexpr uint32_t kNoName = 0;  // String 0 is always "".
 
 // Where a symbol's value comes from.
 enum class SymbolKind : uint32_t {
   kInput = 0,     // The inputs' shapes.
   kProduct = 1,   // a * b, dims in which only earlier symbols occur.
-  kFloorDiv = 2,  // floor(a / b).
+  kFloorDiv = 2,  // floor(a / b); no value where b is 0 or less.
   kMax = 3,
   kMin = 4,
-  kData = 5,  // A Size instruction, in the middle of a run; the maximum until then.
+  kData = 5,  // A Size instruction, in the middle of every run; the maximum until then.
 };
 
 struct SymbolDef {
@@ -213,12 +215,14 @@ struct ProgramView {
   }
 };
 
+// In the place of a symbol's value: it has none, nor has any dim in which it occurs.
+inline constexpr int64_t kNoSize = -1;
 constexpr bool IsDerived(const SymbolDef& s) {
   return s.kind != static_cast<uint32_t>(SymbolKind::kInput) &&
          s.kind != static_cast<uint32_t>(SymbolKind::kData);
 }
-// The value of a derived symbol at the values of earlier ones. False on overflow or division by
-// what is not above 0.
+// The value of a derived symbol at the values of earlier ones. False, and 0, where it has none: on
+// overflow or division by what is not above 0.
 [[nodiscard]] bool EvalDerived(const ProgramView& p, const SymbolDef& symbol,
                                const int64_t* symbol_values, int64_t* out);
 // Evaluates a dimension at symbol values. False on overflow or a negative result.
@@ -234,6 +238,9 @@ TensorInfo TypeOf(const ValueDef& value);
 [[nodiscard]] Status ConcreteInfo(const ProgramView& p, uint32_t value,
                                   const int64_t* symbol_values, TensorInfo* info,
                                   int64_t* bytes = nullptr);
+// The same; false, and the error in the sink.
+[[nodiscard]] bool ConcreteInfo(const ProgramView& p, uint32_t value, const int64_t* symbol_values,
+                                TensorInfo* info, int64_t* bytes, ErrorSink* e);
 
 }  // namespace floe
 

@@ -1,13 +1,52 @@
 #include "format/validate.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "format/checked.h"
 
 namespace floe {
 namespace validate {
 namespace {
+
+// Where the pointer to an array is, how large its elements are, and of what it has one each.
+struct ArrayDef {
+  enum Per : uint8_t { kValue, kBitWord, kInstruction, kBlock, kName };
+  uint8_t slot;
+  uint8_t element_bytes;
+  Per per;
+};
+#define FLOE_ARRAY(member, per) \
+  { offsetof(Arrays, member), sizeof(*std::declval<Arrays&>().member), ArrayDef::per }
+constexpr ArrayDef kArrays[] = {
+    FLOE_ARRAY(symbols, kValue),
+    FLOE_ARRAY(arena_begin, kValue),
+    FLOE_ARRAY(arena_end, kValue),
+    FLOE_ARRAY(ranges, kValue),
+    FLOE_ARRAY(writer, kValue),
+    FLOE_ARRAY(defined_log, kValue),
+    FLOE_ARRAY(arena_values, kValue),
+    FLOE_ARRAY(by_offset, kValue),
+    FLOE_ARRAY(by_last, kValue),
+    FLOE_ARRAY(rank, kValue),
+    FLOE_ARRAY(active_bits, kBitWord),
+    FLOE_ARRAY(defined, kValue),
+    FLOE_ARRAY(written_by, kValue),
+    FLOE_ARRAY(result_of, kValue),
+    FLOE_ARRAY(param_of, kValue),
+    FLOE_ARRAY(trips, kInstruction),
+    FLOE_ARRAY(in_place_min, kInstruction),
+    FLOE_ARRAY(in_place, kInstruction),
+    FLOE_ARRAY(order, kInstruction),
+    FLOE_ARRAY(instruction_owned, kInstruction),
+    FLOE_ARRAY(block_owned, kBlock),
+    FLOE_ARRAY(names, kName),
+};
+#undef FLOE_ARRAY
+static_assert(std::size(kArrays) * sizeof(void*) == sizeof(Arrays), "an array is not listed");
 
 // One zeroed allocation for all of the context's arrays.
 class Memory {
@@ -32,36 +71,16 @@ class Memory {
   void Layout(Context* c) {
     const ProgramView& p = c->p;
     const size_t values = p.values.size();
-    const size_t instructions = p.instructions.size();
-    Place(&c->symbols, values);
-    Place(&c->arena_begin, values);
-    Place(&c->arena_end, values);
-    Place(&c->ranges, values);
-    Place(&c->writer, values);
-    Place(&c->defined_log, values);
-    Place(&c->arena_values, values);
-    Place(&c->by_offset, values);
-    Place(&c->by_last, values);
-    Place(&c->rank, values);
     // A tree of bitmaps takes n/64 + n/4096 + ... words, and one more for each of its levels.
-    Place(&c->active_bits, values / 32 + 8);
-    Place(&c->defined, values);
-    Place(&c->written_by, values);
-    Place(&c->result_of, values);
-    Place(&c->param_of, values);
-    Place(&c->trips, instructions);
-    Place(&c->in_place_min, instructions);
-    Place(&c->in_place, instructions);
-    Place(&c->order, instructions);
-    Place(&c->instruction_owned, instructions);
-    Place(&c->block_owned, p.blocks.size());
-    Place(&c->names, std::max({p.block_values.size(), p.states.size(), p.methods.size()}));
+    const size_t counts[] = {values, values / 32 + 8, p.instructions.size(), p.blocks.size(),
+                             std::max({p.block_values.size(), p.states.size(), p.methods.size()})};
+    for (const ArrayDef& array : kArrays) {
+      void* const memory = Take(counts[array.per] * array.element_bytes);
+      std::memcpy(reinterpret_cast<char*>(static_cast<Arrays*>(c)) + array.slot, &memory,
+                  sizeof(memory));
+    }
   }
 
-  template <typename T>
-  void Place(T** array, size_t count) {
-    *array = static_cast<T*>(Take(count * sizeof(T)));
-  }
   // Tables of a view are in memory, so a small multiple of their sizes does not overflow.
   void* Take(size_t bytes) {
     const size_t begin = at_;

@@ -29,24 +29,9 @@ struct Box {
   const int64_t* max = nullptr;
 };
 
-// Everything that the parts share. Arrays are indexed as their comments say.
-struct Context : ErrorSink {
-  Context(const ProgramView& program, const Limits& program_limits, const FootprintTable& table)
-      : p(program), limits(program_limits), footprints(table) {}
-
-  const ProgramView& p;
-  const Limits& limits;
-  const FootprintTable& footprints;
-
-  // Smallest and largest value of every symbol; the smallest is a multiple.
-  int64_t symbol_min[kMaxSymbols] = {};
-  int64_t symbol_max[kMaxSymbols] = {};
-  const Box all = {symbol_min, symbol_max};
-  // Of every symbol: bit s for itself, or for those that it derives from if it is derived.
-  uint64_t sources[kMaxSymbols] = {};
-
-  // Arrays, all zeros: see Memory in validate.cc.
-
+// Arrays, indexed as their comments say, all zeros: see Memory in validate.cc, which lists every
+// one of them.
+struct Arrays {
   // By value.
   uint64_t* symbols;       // The sources of the symbols in its dims or contents.
   LiveRange* ranges;       // Of the current method.
@@ -73,6 +58,23 @@ struct Context : ErrorSink {
 
   uint8_t* block_owned;  // By block.
   uint32_t* names;       // For finding duplicates.
+};
+
+// Everything that the parts share.
+struct Context : ErrorSink, Arrays {
+  Context(const ProgramView& program, const Limits& program_limits, const FootprintTable& table)
+      : Arrays(), p(program), limits(program_limits), footprints(table) {}
+
+  const ProgramView& p;
+  const Limits& limits;
+  const FootprintTable& footprints;
+
+  // Smallest and largest value of every symbol; the smallest is a multiple.
+  int64_t symbol_min[kMaxSymbols] = {};
+  int64_t symbol_max[kMaxSymbols] = {};
+  const Box all = {symbol_min, symbol_max};
+  // Of every symbol: bit s for itself, or for those that it derives from if it is derived.
+  uint64_t sources[kMaxSymbols] = {};
 
   // Of the current method.
   uint32_t method = 0;
@@ -109,8 +111,9 @@ bool SameDim(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values the same dtype, dims, layout and halo?
 bool SameType(const ProgramView& p, uint32_t a, uint32_t b);
 // Have the values as many elements as each other at the box's upper corner and at a few points in
-// it? For polynomials in the symbols that is as good as everywhere, except by a rare accident; the
-// runtime compares the bytes of the shapes that it meets.
+// it, of multiples where symbols have one? For polynomials in the symbols that is as good as
+// everywhere, except by a rare accident; the runtime compares the bytes of the shapes that it
+// meets.
 bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box);
 // Are all its dims plain numbers?
 bool IsFixed(const ProgramView& p, uint32_t value);

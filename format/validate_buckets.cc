@@ -49,7 +49,7 @@ class FootprintChecker {
       infos_[k] = TensorInfo{};
       constants_[k] = nullptr;
       if (operands[k] == kNoIndex) continue;
-      if (!c_.Passes(ConcreteInfo(p_, operands[k], symbols_, &infos_[k]))) return false;
+      if (!ConcreteInfo(p_, operands[k], symbols_, &infos_[k], nullptr, &c_)) return false;
       const ValueDef& root = p_.values[p_.Root(operands[k])];
       if (StorageOf(root) == Storage::kIndex) {
         constants_[k] =

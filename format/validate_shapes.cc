@@ -100,6 +100,7 @@ bool SameCount(const ProgramView& p, uint32_t a, uint32_t b, const Box& box) {
       random = random * 0x5851f42d4c957f2d + 0x14057b7ef767814f;
       const auto choices = static_cast<uint64_t>(box.max[s] - box.min[s]) + 1;
       at[s] = point == 0 ? box.max[s] : box.min[s] + static_cast<int64_t>((random >> 20) % choices);
+      at[s] -= at[s] % p.symbols[s].multiple;
       if (IsDerived(p.symbols[s])) exists &= EvalDerived(p, p.symbols[s], at, &at[s]);
     }
     uint64_t x;

@@ -81,7 +81,7 @@ bool CheckDimsContent(Context* c, uint32_t index) {
   if (!IsDense(v)) return c->Bad(Rule::kValueLayout, 0, v.layout);
   if (!IsFixed(p, index)) return c->Bad(Rule::kValueStorage);
   TensorInfo info;
-  if (!c->Passes(ConcreteInfo(p, index, c->symbol_min, &info))) return false;
+  if (!ConcreteInfo(p, index, c->symbol_min, &info, nullptr, c)) return false;
   int64_t count;
   if (!ElementCount(info, &count) || count > kMaxDimsElements) {
     return c->Bad(Rule::kValueStorage, kMaxDimsElements, count);

@@ -61,7 +61,7 @@ std::string_view NameOf(const ProgramView& p, floe_entity entity, uint32_t metho
   }
 }
 
-// Bounds of an affine expression: each term is at an end of its symbol's range. Opened programs
+// Bounds of a sum: each term is at an end of its symbol's range. Opened programs
 // have no overflow here (kDimRange).
 floe_axis AxisOf(const ProgramView& p, const DimExpr& dim) {
   floe_axis axis = {};

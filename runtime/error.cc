@@ -95,11 +95,15 @@ void Describe(const Status& s, const ErrorScene& scene, floe_error* error) {
     CopyText(p.String(ins.op), error->op);
     CopyText(p.String(ins.name), error->node);
     if (IsInstructionRule(s.rule)) DescribeOperands(p, ins, scene.symbols, &detail);
-    const uint64_t attr = ins.attr_count != 0 ? static_cast<uint64_t>(p.attrs[ins.first_attr]) : 0;
-    if (s.rule == Rule::kRunCheck) detail << p.String(static_cast<uint32_t>(attr));
-    if (s.rule == Rule::kRunSize && attr < p.symbols.size()) {
-      PutSymbol(p, static_cast<uint32_t>(attr), &detail);
+    if (s.rule == Rule::kRunCheck && ins.attr_count != 0) {
+      detail << p.String(static_cast<uint32_t>(p.attrs[ins.first_attr]));
     }
+  }
+  const bool of_symbol =
+      s.rule == Rule::kRunSize || (s.rule == Rule::kBindSymbolRange && s.value == kNoIndex);
+  if (of_symbol && s.operand < p.symbols.size()) {
+    PutSymbol(p, s.operand, &detail);
+    error->operand = kNoIndex;
   }
   if (s.value >= p.values.size()) return;
   CopyText(p.String(p.values[s.value].name), error->tensor);

@@ -319,18 +319,20 @@ FLOE_API void floe_session_destroy(floe_session* session);
 /* Fixes the shapes of a method's inputs, all of them in the method's order, and plans the run:
  * solves the symbols, takes the smallest bucket that covers them, allocates arena and scratch as
  * one block and prepares every instruction. `data` may be null (set it later with
- * floe_session_set_input). Binding the shapes that are bound already only sets the pointers. On
- * failure the earlier binding stays in force. Sizes that depend on data are at their bounds until a
- * run has found them: buffers of outputs are as large as bind says, and floe_session_get_output
- * tells the last run's dims after it. Each method of a session has its own binding. The
- * cost is linear in the number of instructions; nothing else allocates. */
+ * floe_session_set_input). Binding the shapes that are bound already only sets the pointers, unless
+ * the program finds sizes in its runs. Those are at their bounds until a run has found them:
+ * buffers of outputs are as large as bind says, and floe_session_get_output tells the last run's
+ * dims after it. On failure the earlier binding stays in force. Each method of a session has its
+ * own binding. The cost is linear in the number of instructions; nothing else allocates. */
 FLOE_API floe_status floe_session_bind(floe_session* session, uint32_t method,
                                        const floe_tensor* inputs, uint32_t count,
                                        floe_error* error);
-/* Changes one buffer of a bound method. `bytes` must be exactly the tensor's. The buffer must live
- * until the run ends. O(uses). No output may overlap an input or another output (inputs may overlap
- * each other): floe_session_run refuses that with FLOE_INVALID_ARGUMENT and names both tensors. It
- * is the run that looks, so buffers can be exchanged one by one. */
+/* Changes one buffer of a bound method. `bytes` must be exactly the tensor's; an output whose size
+ * runs find always needs room for the size's bound, the bytes that floe_session_get_output tells
+ * between bind and the first run. The buffer must live until the run ends. O(uses). No output may
+ * overlap an input or another output (inputs may overlap each other): floe_session_run refuses that
+ * with FLOE_INVALID_ARGUMENT and names both tensors. It is the run that looks, so buffers can be
+ * exchanged one by one. */
 FLOE_API floe_status floe_session_set_input(floe_session* session, uint32_t method, uint32_t index,
                                             const void* data, size_t bytes, floe_error* error);
 FLOE_API floe_status floe_session_set_output(floe_session* session, uint32_t method, uint32_t index,

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "backends/kernel.h"
 #include "format/allocator.h"
@@ -104,9 +105,14 @@ class Plan {
   static Plan* Make(const PlanRequest& request, ErrorSink* e);
   void Destroy();
 
+  // Begins a run: all sizes that it will find are at their maximum, so that it follows from its
+  // inputs and never from the run before it. Values stay described as they were until SetSize.
+  void ForgetSizes() {
+    std::memcpy(symbols_, bound_symbols_, view_->symbols.size() * sizeof(int64_t));
+  }
   // In a run: a Size instruction has found this value. Describes again whatever depends on it,
-  // within the memory that Bind took for its maximum; allocates nothing. kRunSize if it lies
-  // outside of its symbol's bounds. O(values + instructions).
+  // within the memory that Bind took for its maximum; allocates nothing. kRunSize if it, or what
+  // derives from it, lies outside of its symbol's bounds. O(values + instructions).
   bool SetSize(uint32_t instruction, int64_t value, ErrorSink* e);
 
   uint32_t input_count() const { return input_count_; }
@@ -136,8 +142,7 @@ class Plan {
   char* scratch() const { return scratch_; }
   size_t scratch_stride() const { return scratch_stride_; }
   uint32_t bucket() const { return bucket_; }
-  const int64_t* symbols() const { return symbols_; }
-  // Whether runs find sizes. They stay as the last run left them until the next Bind.
+  // Whether runs find sizes. After a run, values are as it left them.
   bool has_sizes() const { return has_sizes_; }
   size_t plan_bytes() const { return memory_bytes_; }
   size_t kernel_bytes() const { return tables_bytes_; }

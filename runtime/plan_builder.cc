@@ -157,23 +157,30 @@ bool PlanBuilder::FindUses() {
 // must leave every value as small as Bind found it: outputs and staging have that much room.
 bool PlanBuilder::DescribeValue(uint32_t value, const int64_t* corner) {
   const ValueDef& def = view_.values[value];
-  TensorInfo& info = plan_->infos_[Local(value)];
-  int64_t& bytes = plan_->bytes_[Local(value)];
-  if (!e_->Passes(ConcreteInfo(view_, value, plan_->symbols_, &info, &bytes))) return false;
+  TensorInfo info;
+  int64_t bytes;
+  if (!ConcreteInfo(view_, value, plan_->symbols_, &info, &bytes, e_)) {
+    return e_->Passes(missing_) && false;
+  }
   // Everything else was checked when the program was opened: constants and states have fixed
   // shapes.
   const bool arena = static_cast<Storage>(def.storage) == Storage::kArena;
-  if (!arena && corner != plan_->bound_symbols_) return true;
-  TensorInfo largest;
-  int64_t limit;
-  if (!e_->Passes(ConcreteInfo(view_, value, corner, &largest, &limit))) return false;
-  bool fits = bytes <= limit;
-  if (fits && arena) {
-    const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
-    fits = offset <= bucket().arena_bytes &&
-           static_cast<uint64_t>(bytes) <= bucket().arena_bytes - offset;
+  if (arena || corner == plan_->bound_symbols_) {
+    TensorInfo largest;
+    int64_t limit;
+    if (!ConcreteInfo(view_, value, corner, &largest, &limit, e_)) return false;
+    bool fits = bytes <= limit;
+    if (fits && arena) {
+      const uint64_t offset = view_.arena_offsets[bucket().first_offset + def.link];
+      fits = offset <= bucket().arena_bytes &&
+             static_cast<uint64_t>(bytes) <= bucket().arena_bytes - offset;
+    }
+    // What does not fit is not described either: callers see no output beyond its buffer.
+    if (!fits) return e_->Bad(Rule::kArenaRange, limit, bytes).ForValue(value);
   }
-  return fits || e_->Bad(Rule::kArenaRange, limit, bytes).ForValue(value);
+  plan_->infos_[Local(value)] = info;
+  plan_->bytes_[Local(value)] = bytes;
+  return true;
 }
 
 bool PlanBuilder::Describe(const int64_t* corner) {
@@ -301,7 +308,7 @@ bool PlanBuilder::FillDims(uint32_t value) {
   for (int64_t i = 0; i < plan_->bytes(value) / 8; ++i) {
     const DimExpr& dim = view_.dims[view_.value_dims[def.offset + static_cast<uint64_t>(i)]];
     if (!EvalDim(view_, dim, plan_->symbols_, &out[i])) {
-      return e_->Bad(Rule::kDimRange).ForValue(value);
+      return e_->Passes(missing_) && e_->Bad(Rule::kDimRange).ForValue(value);
     }
   }
   return true;
@@ -368,7 +375,7 @@ bool PlanBuilder::AllocateBlock() {
 bool PlanBuilder::Fill() {
   if (!FindUses()) return false;
   if (!SolveShapes(view_, view_.methods[request_.method], request_.inputs, request_.input_count,
-                   request_.symbols, &plan_->bucket_, e_))
+                   request_.symbols, &missing_, &plan_->bucket_, e_))
     return false;
   std::memcpy(plan_->symbols_, request_.symbols, view_.symbols.size() * sizeof(int64_t));
   std::memcpy(plan_->bound_symbols_, plan_->symbols_, view_.symbols.size() * sizeof(int64_t));
@@ -403,16 +410,16 @@ bool PlanBuilder::RefreshInstruction(uint32_t index) {
 
 bool PlanBuilder::SetSize(uint32_t index, int64_t value, ErrorSink* e) {
   e_ = e;
-  const auto symbol = static_cast<size_t>(view_.attrs[view_.instructions[index].first_attr]);
   int64_t* symbols = plan_->symbols_;
-  std::swap(symbols[symbol], value);
-  if (!CompleteSymbols(view_, symbol, Rule::kRunSize, symbols, e)) {
-    symbols[symbol] = value;  // And all that derives from it, for later runs.
-    (void)CompleteSymbols(view_, symbol, Rule::kRunSize, symbols, e);
-    return e->Again().At(index);
+  int64_t& found = symbols[view_.attrs[view_.instructions[index].first_attr]];
+  found = value;
+  CompleteSymbols(view_, Rule::kRunSize, symbols, &missing_);
+  missing_.instruction = index;
+  stale_ = (found == kNoSize && !e->Passes(missing_)) || !Describe(plan_->bound_symbols_) ||
+           !FillAllDims() || !ForEachInstruction(&PlanBuilder::RefreshInstruction);
+  if (stale_) {  // The message shall say with which sizes.
+    std::memcpy(request_.symbols, symbols, view_.symbols.size() * sizeof(int64_t));
   }
-  stale_ = !Describe(plan_->bound_symbols_) || !FillAllDims() ||
-           !ForEachInstruction(&PlanBuilder::RefreshInstruction);
   return !stale_;
 }
 

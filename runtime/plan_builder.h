@@ -93,6 +93,7 @@ class PlanBuilder {
   const PlanRequest request_;
   const ProgramView& view_;
   ErrorSink* e_;
+  Status missing_;  // Why dims may have no value: the first symbol that has none.
   Plan draft_ = {};  // Ranges and counts, before there is memory.
   Plan* plan_ = nullptr;
   uint32_t uses_of_io_ = 0;

@@ -89,10 +89,6 @@ void Session::Destroy() {
   model->Unref();
 }
 
-const Plan* Session::plan(uint32_t method) const {
-  return method < method_count_ ? bound_[method].plan : nullptr;
-}
-
 bool Session::CheckMethod(uint32_t method, ErrorSink* e) const {
   return method < method_count_ ||
          e->Fail(Code::kNotFound, Rule::kMethodName, method_count_, method);
@@ -217,6 +213,7 @@ bool Session::Run(uint32_t method, const int32_t* cancel, uint64_t deadline_ns, 
   if (!use.entered()) return Busy(e);
   Plan* plan = FindPlan(method, e);
   if (plan == nullptr || !plan->CheckIo(e)) return false;
+  plan->ForgetSizes();
   Bound& bound = bound_[method];
   RunContext context;
   context.plan = plan;

@@ -45,9 +45,7 @@ class Session {
   States& states() { return states_; }
   const States& states() const { return states_; }
   const Model& model() const { return *model_; }
-  // The plan of a bound method, else null.
-  const Plan* plan(uint32_t method) const;
-  // The symbols' values that the last Bind found, for messages.
+  // The symbols' values of the last Bind, or of the last run that failed at them, for messages.
   const int64_t* symbols() const { return symbols_; }
 
  private:

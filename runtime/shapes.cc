@@ -5,8 +5,6 @@
 namespace floe::runtime {
 namespace {
 
-constexpr int64_t kUnknown = INT64_MIN;
-
 bool Refuse(ErrorSink* e, Rule rule, uint32_t value, int32_t axis, int64_t expected, int64_t got) {
   return e->Fail(Code::kInvalidArgument, rule, expected, got).ForValue(value).ForAxis(axis);
 }
@@ -17,7 +15,7 @@ bool OneUnknown(const ProgramView& p, const DimExpr& dim, const int64_t* symbols
   int64_t sum = dim.constant;
   int unknowns = 0;
   for (const DimTerm& term : p.terms.subspan(dim.first_term, dim.term_count)) {
-    if (symbols[term.symbol] == kUnknown) {
+    if (symbols[term.symbol] == kNoSize) {
       *unknown = term;
       ++unknowns;
       continue;
@@ -92,25 +90,30 @@ bool PickBucket(const ProgramView& p, const MethodDef& method, const int64_t* sy
 
 }  // namespace
 
-bool CompleteSymbols(const ProgramView& p, size_t first, Rule rule, int64_t* symbols,
-                     ErrorSink* e) {
-  for (size_t s = first; s < p.symbols.size(); ++s) {
+void CompleteSymbols(const ProgramView& p, Rule rule, int64_t* symbols, Status* missing) {
+  *missing = OkStatus();
+  for (uint32_t s = 0; s < p.symbols.size(); ++s) {
     const SymbolDef& def = p.symbols[s];
+    bool exists = true;
     if (IsDerived(def)) {
-      if (!EvalDerived(p, def, symbols, &symbols[s])) return e->Fail(Code::kOutOfRange, rule);
-    } else if (symbols[s] == kUnknown && rule == Rule::kBindSymbolRange) {
+      exists = EvalDerived(p, def, symbols, &symbols[s]);
+    } else if (symbols[s] == kNoSize && rule != Rule::kRunSize) {
       const bool data = def.kind == static_cast<uint32_t>(SymbolKind::kData);
       symbols[s] = data ? def.max : RoundUp(def.min, def.multiple);
     }
-    if (symbols[s] < def.min || symbols[s] > def.max) {
-      return e->Fail(Code::kOutOfRange, rule, symbols[s] < def.min ? def.min : def.max, symbols[s]);
+    if (exists && symbols[s] >= def.min && symbols[s] <= def.max) continue;
+    if (missing->ok()) {
+      *missing = Error(rule == Rule::kRunSize ? Code::kOutOfRange : Code::kInvalidArgument, rule,
+                       symbols[s] < def.min ? def.min : def.max, symbols[s]);
+      missing->operand = s;
     }
+    symbols[s] = kNoSize;
   }
-  return true;
 }
 
 bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tensor* inputs,
-                 uint32_t count, int64_t* symbols, uint32_t* bucket, ErrorSink* e) {
+                 uint32_t count, int64_t* symbols, Status* missing, uint32_t* bucket,
+                 ErrorSink* e) {
   const auto params = p.Params(p.blocks[method.block]);
   if (count != params.size()) {
     const auto missing = count < params.size() ? params[count] : kNoIndex;
@@ -126,19 +129,17 @@ bool SolveShapes(const ProgramView& p, const MethodDef& method, const floe_tenso
       return Refuse(e, Rule::kBindRank, params[i], -1, v.rank, inputs[i].rank);
     }
   }
-  for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kUnknown;
+  for (size_t s = 0; s < p.symbols.size(); ++s) symbols[s] = kNoSize;
   if (!SolveSymbols(p, params, inputs, symbols, e)) return false;
-  if (!CompleteSymbols(p, 0, Rule::kBindSymbolRange, symbols, e)) return false;
+  CompleteSymbols(p, Rule::kBindSymbolRange, symbols, missing);
   if (!PickBucket(p, method, symbols, bucket, e)) return false;
   for (size_t i = 0; i < params.size(); ++i) {
     const ValueDef& v = p.values[params[i]];
     for (uint32_t axis = 0; axis < v.rank; ++axis) {
       const DimExpr& dim = p.DimOf(v, axis);
       int64_t expected;
-      if (!EvalDim(p, dim, symbols, &expected)) {
-        return Refuse(e, Rule::kDimRange, params[i], static_cast<int32_t>(axis), 0, 0);
-      }
-      if (expected == inputs[i].dims[axis]) continue;
+      // What has no value is refused with the value's description.
+      if (!EvalDim(p, dim, symbols, &expected) || expected == inputs[i].dims[axis]) continue;
       return Refuse(e, dim.term_count == 0 ? Rule::kBindFixedDim : Rule::kBindSymbolConflict,
                     params[i], static_cast<int32_t>(axis), expected, inputs[i].dims[axis]);
     }

@@ -40,7 +40,9 @@ void CopyText(std::string_view text, char* field, size_t capacity) {
   Text(field, capacity) << text;
 }
 
-void CopyText(const char* text, char* field, size_t capacity) { Text(field, capacity) << text; }
+void CopyText(const char* text, char* field, size_t capacity) {
+  CopyText(std::string_view(text), field, capacity);
+}
 
 void PutDim(const ProgramView& program, const DimExpr& dim, Text* text) {
   bool first = true;

@@ -29,6 +29,11 @@ TEST(ProgramRulesTest, EveryDamageIsNamed) {
   ExpectNamed(SizesProgram(), SizeCases());
 }
 
+// What SizeCases moves into the branch is no fault where it was.
+TEST(ProgramRulesTest, ABranchMayReadASizeThatWasFoundBefore) {
+  EXPECT_OK(ReadFile(Written(BranchProgram(false).View())));
+}
+
 TEST(ProgramRulesTest, EveryRuleOfAFileHasACase) {
   // kMetadataField has a test of its own above.
   std::set<Rule> seen = {Rule::kMetadataField};

@@ -34,6 +34,10 @@ std::vector<ProgramCase> CodeCases();   // Instructions and blocks.
 std::vector<ProgramCase> PlanCases();   // Buckets and arenas.
 std::vector<ProgramCase> SizeCases();   // Damage to SizesProgram instead.
 
+// c bool [], count i64 [] -> y i64 [1]: c ? K : 0 where K = count is found inside of the branch, as
+// no program may, or before it.
+ProgramData BranchProgram(bool found_inside);
+
 inline Status ReadFile(const AlignedFile& file, const ReadOptions& options = {}) {
   Program program;
   return Program::Read(file.data(), file.size(), options, FakeFootprints(), DefaultAllocator(),

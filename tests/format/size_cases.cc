@@ -24,6 +24,33 @@ void SwapWithNext(ProgramData* d, std::string_view name) {
 
 }  // namespace
 
+ProgramData BranchProgram(bool found_inside) {
+  ProgramBuilder b;
+  const uint32_t k = b.AddDataSymbol("K", 0, 8);
+  const uint32_t c = b.AddInput("c", DType::kBool, {});
+  const uint32_t count = b.AddInput("count", DType::kI64, {});
+  const uint32_t y = b.AddOutput("y", DType::kI64, {1});
+  const uint32_t found = b.AddDims("found", {Dim::Of(k)});
+  const uint32_t zero = b.AddDims("zero", {0});
+  const uint32_t yes = b.AddArena("yes", DType::kI64, {1});
+  const uint32_t no = b.AddArena("no", DType::kI64, {1});
+  b.AddMethod("main", {c, count}, {y}, [&] {
+    if (!found_inside) b.AddSize(count, k, "size");
+    b.AddIf(
+        c, {y},
+        [&]() -> Values {
+          if (found_inside) b.AddSize(count, k, "size");
+          b.AddInstruction(KernelId::kCopy, {found}, {yes}, {}, {}, "yes");
+          return {yes};
+        },
+        [&]() -> Values {
+          b.AddInstruction(KernelId::kCopy, {zero}, {no}, {}, {}, "no");
+          return {no};
+        });
+  });
+  return b.Build();
+}
+
 std::vector<ProgramCase> SizeCases() {
   constexpr uint32_t kFar = 0x7fffffff;
   return {
@@ -52,6 +79,11 @@ std::vector<ProgramCase> SizeCases() {
              const Instruction& size = Ins(d, "size"); const uint32_t name = other.name;
              other = size; other.name = name),
         CASE("size_after_its_use", kSymbolRange, SwapWithNext(d, "size")),
+        CASE("size_missing", kSymbolRange, Ins(d, "size").kernel = kKernelCheck),
+        CASE("size_in_a_branch", kSymbolRange, *d = BranchProgram(true)),
+        CASE("content_before_its_size", kSymbolRange, Operand(d, "half", 0) = Id(d, "dims")),
+        CASE("derived_before_its_size", kSymbolRange,
+             d->value_dims[Val(d, "half").first_dim] = NewDim(d, kAll)),
         CASE("input_of_a_found_size", kSymbolRange,
              d->value_dims[Val(d, "x").first_dim] = NewDim(d, kK)),
         CASE("size_of_a_float", kInstructionDType, Operand(d, Ins(d, "size"), 0) = Id(d, "one")),
