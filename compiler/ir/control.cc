@@ -160,7 +160,10 @@ absl::StatusOr<Value*> AddDim(Graph& graph, const Dim& dim, std::string name, Pr
   // Sizes are not negative: what can be is computed from one that cannot.
   const int64_t min = std::min<int64_t>(dim.Min(graph.symbols), 0);
   const std::optional<Dim> size = Dim::Sub(dim, min);
-  if (!size) return absl::InvalidArgumentError("a dimension overflows");
+  if (!size) {
+    return absl::UnimplementedError(
+        "a size overflows; lower the bounds of the dimensions that it is made of with --dim");
+  }
   Node* node = graph.AddNode(OpId::kDimsOf, {}, {name}, provenance, before);
   node->output()->set_type(DType::kI64, {});
   node->output()->content = {*size};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "format/checked.h"
@@ -305,9 +306,28 @@ namespace {
 
 using Interval = std::pair<__int128, __int128>;
 
-Interval IntervalOf(const DimAtom& atom, const std::vector<Symbol>& symbols) {
-  if (atom.function == nullptr) return {symbols[atom.symbol].min, symbols[atom.symbol].max};
-  const DimFunction& f = *atom.function;
+// What one call of Min or Max has found already, the calls inside of it included: each level of
+// functions looks at the one below several times.
+using Intervals = std::map<const DimFunction*, Interval>;
+thread_local Intervals* known_intervals = nullptr;  // Of the outermost call.
+
+class OutermostCall {
+ public:
+  OutermostCall() : is_outermost_(known_intervals == nullptr) {
+    if (is_outermost_) known_intervals = &intervals_;
+  }
+  OutermostCall(const OutermostCall&) = delete;
+  OutermostCall& operator=(const OutermostCall&) = delete;
+  ~OutermostCall() {
+    if (is_outermost_) known_intervals = nullptr;
+  }
+
+ private:
+  const bool is_outermost_;
+  Intervals intervals_;
+};
+
+Interval IntervalOfFunction(const DimFunction& f, const std::vector<Symbol>& symbols) {
   const int64_t low = f.a.Min(symbols), high = f.a.Max(symbols);
   switch (f.kind) {
     case DimFunction::Kind::kFloorDiv:
@@ -317,6 +337,15 @@ Interval IntervalOf(const DimAtom& atom, const std::vector<Symbol>& symbols) {
     default:
       return {std::min(low, f.b.Min(symbols)), std::min(high, f.b.Max(symbols))};
   }
+}
+
+Interval IntervalOf(const DimAtom& atom, const std::vector<Symbol>& symbols) {
+  if (atom.function == nullptr) return {symbols[atom.symbol].min, symbols[atom.symbol].max};
+  const auto known = known_intervals->find(atom.function.get());
+  if (known != known_intervals->end()) return known->second;
+  const Interval interval = IntervalOfFunction(*atom.function, symbols);
+  known_intervals->emplace(atom.function.get(), interval);
+  return interval;
 }
 
 Interval Times(const Interval& a, const Interval& b) {
@@ -444,6 +473,7 @@ std::optional<__int128> Dim::ChoiceBound(const std::vector<Symbol>& symbols, boo
 }
 
 int64_t Dim::Min(const std::vector<Symbol>& symbols) const {
+  const OutermostCall call;
   __int128 bound = Range(symbols).first;
   for (const auto& other : {RelaxedBound(symbols, false), ChoiceBound(symbols, false)}) {
     if (other) bound = std::max(bound, *other);
@@ -452,6 +482,7 @@ int64_t Dim::Min(const std::vector<Symbol>& symbols) const {
 }
 
 int64_t Dim::Max(const std::vector<Symbol>& symbols) const {
+  const OutermostCall call;
   __int128 bound = Range(symbols).second;
   for (const auto& other : {RelaxedBound(symbols, true), ChoiceBound(symbols, true)}) {
     if (other) bound = std::min(bound, *other);

@@ -34,7 +34,9 @@ absl::Status NeedScales(const Inference& n, DType zero) {
     Dim& length = wanted[static_cast<size_t>(axis)];
     const std::optional<Dim> room = Dim::Add(length, block - 1);
     const std::optional<Dim> blocks = room ? Dim::DivFloor(*room, block) : std::nullopt;
-    if (!blocks) return n.Fail("the number of blocks is not affine in the symbols");
+    if (!blocks)
+      return n.Fail(
+          "the number of blocks overflows; fix the dimensions that it is made of with --dim");
     length = *blocks;
   }
   if (scale == wanted) return absl::OkStatus();

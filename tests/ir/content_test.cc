@@ -108,6 +108,24 @@ TEST(Content, AgreesWithTheReference) {
   EXPECT_GT(compared, 40);
 }
 
+// Each line names the one before it twice, 60 times over: what is known ends, and soon.
+TEST(Content, AChainOfMaximaAndMinimaEnds) {
+  std::string lines = "%s0 = shape_of(%x) {start=1, end=2}\n";
+  for (int i = 0; i < 60; ++i) {
+    const std::string from = std::to_string(i), to = std::to_string(i + 1);
+    lines += "%a" + to + " = add(%s" + from + ", %one)\n";
+    lines += "%b" + to + " = sub(%far, %s" + from + ")\n";
+    lines +=
+        "%s" + to + (i % 2 == 0 ? " = maximum(%a" : " = minimum(%a") + to + ", %b" + to + ")\n";
+  }
+  const auto graph = Parse(
+      "graph @g symbols(T: 2..512) {\n%x = input f32[3,T]\n%one = constant i64[1] = [1]\n"
+      "%far = constant i64[1] = [300]\n" +
+      lines + "}");
+  EXPECT_EQ(ShapeToString(*graph->FindValue("s1")->content, graph->symbols), "[max(T+1,-T+300)]");
+  EXPECT_FALSE(graph->FindValue("s60")->content);
+}
+
 // PyTorch's exporter: x.view(x.size(0), -1, heads, 64) and expand(-1, ...) chains.
 TEST(Content, ExporterChains) {
   const auto graph = Parse(R"(graph @g symbols(N: 1..8, T: 2..512) {

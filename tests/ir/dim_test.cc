@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <limits>
 #include <random>
 
@@ -119,6 +120,52 @@ TEST(Dim, NormalFormsOfFloors) {
   EXPECT_EQ(text(minus), "N*T-T");
   EXPECT_EQ(minus.Min(kSymbols), 0);
   EXPECT_EQ(minus.Max(kSymbols), 7 * 512);
+}
+
+// Functions in one another, each of which names the last one twice: a file of a few lines could ask
+// for 2^100 of them. They end, and bounds of what there is are right and quick to find.
+TEST(Dim, FunctionsInOneAnotherEnd) {
+  using MaybeDim = std::optional<Dim>;
+  using Step = MaybeDim (*)(const Dim&);
+  using Operation = MaybeDim (*)(const Dim&, const Dim&);
+  static constexpr auto kOf = [](Operation f, const MaybeDim& a, const MaybeDim& b) -> MaybeDim {
+    return a && b ? f(*a, *b) : std::nullopt;
+  };
+  const Step kSteps[] = {
+      [](const Dim& d) { return kOf(Dim::Larger, Dim::Add(d, 1), Dim::Sub(T(), d)); },
+      [](const Dim& d) {
+        return kOf(Dim::Smaller, Dim::Mul(d, 2), kOf(Dim::Add, Dim::Sub(N(), d), Dim(300)));
+      },
+      [](const Dim& d) {
+        const MaybeDim sum = kOf(Dim::Add, Dim::Mul(d, 3), N());
+        return sum ? Dim::DivFloor(*sum, 2) : std::nullopt;
+      },
+      [](const Dim& d) {
+        return kOf(Dim::Larger, Dim::Smaller(d, Affine(40, 1, 0)),
+                   kOf(Dim::Sub, Dim::DivFloor(d, 3), Dim(1)));
+      },
+      [](const Dim& d) {
+        return kOf(Dim::Add, Dim::Larger(d, N()), Dim::Smaller(d, Affine(0, 9, 0)));
+      },
+  };
+  std::mt19937 random(3);
+  for (size_t s = 0; s < std::size(kSteps); ++s) {
+    Dim d = T();
+    int steps = 0;
+    for (std::optional<Dim> next = d; next && steps < 100; ++steps) {
+      d = *next;
+      const int64_t min = d.Min(kSymbols), max = d.Max(kSymbols);
+      for (int round = 0; round < 8; ++round) {
+        const std::vector<int64_t> at = {1 + static_cast<int64_t>(random() % 8),
+                                         2 + static_cast<int64_t>(random() % 511)};
+        EXPECT_LE(min, d.Eval(at)) << s << " after " << steps;
+        EXPECT_GE(max, d.Eval(at)) << s << " after " << steps;
+      }
+      next = kSteps[s](d);
+    }
+    EXPECT_GE(steps, 3) << s;
+    EXPECT_LE(steps, 10) << s;
+  }
 }
 
 TEST(Dim, RefusesOverflow) {
