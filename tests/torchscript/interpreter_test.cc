@@ -1,5 +1,5 @@
 // The interpreter on code that is written here: built-in functions, control flow, states, the
-// operators of older versions, and messages.
+// operators of older versions.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,31 +9,19 @@
 
 #include "compiler/import/torchscript/import.h"
 #include "compiler/ir/evaluate.h"
-#include "tests/torchscript/script_archive.h"
+#include "tests/torchscript/script_kit.h"
 
 namespace floe::torchscript {
 namespace {
 
+using ::floe::testing::ImportScript;
+using ::floe::testing::OptionsFor;
 using ::testing::HasSubstr;
-
-ImportOptions OptionsFor(DType dtype) {
-  ImportOptions options;
-  options.shapes["x"] = {{"", 2}, {"", 3}};
-  options.dtypes["x"] = dtype;
-  return options;
-}
-
-absl::StatusOr<std::unique_ptr<ir::Graph>> Import(const std::string& code,
-                                                  const ImportOptions& options,
-                                                  const std::string& version = "3") {
-  return ImportTorchScriptFromMemory(
-      floe::testing::BlobOf(floe::testing::ScriptArchive(code, version)), options);
-}
 
 // All elements of all outputs for x = [[1, 2, 3], [4, 5, 6]] * sign.
 absl::StatusOr<std::vector<double>> RunBody(const std::string& body, DType dtype = DType::kF32,
                                             const std::string& version = "3", int sign = 1) {
-  const auto graph = Import(floe::testing::ScriptClass(body), OptionsFor(dtype), version);
+  const auto graph = ImportScript(floe::testing::ScriptClass(body), OptionsFor(dtype), version);
   if (!graph.ok()) return graph.status();
   ir::Tensor x(dtype, {2, 3});
   for (int64_t i = 0; i < 6; ++i) {
@@ -377,7 +365,7 @@ TEST(Interpreter, KeepsTheMeaningOfOldOperators) {
   };
   for (const Versioned& e : examples) {
     const std::string code = floe::testing::ScriptClass(e.body);
-    const auto graph = Import(code, OptionsFor(e.dtype), e.version);
+    const auto graph = ImportScript(code, OptionsFor(e.dtype), e.version);
     ASSERT_TRUE(graph.ok()) << e.name << ": " << graph.status();
     EXPECT_EQ((*graph)->outputs()[0]->dtype(), e.output) << e.name;
     const auto got = RunBody(e.body, e.dtype, e.version, -1);
@@ -418,7 +406,7 @@ TEST(Interpreter, ReadsClassesFunctionsAndEnums) {
       "    return None\n"
       "def twice(n: int) -> int:\n"
       "  return torch.mul(n, 2)\n";
-  const auto graph = Import(code, OptionsFor(DType::kF32));
+  const auto graph = ImportScript(code, OptionsFor(DType::kF32));
   ASSERT_TRUE(graph.ok()) << graph.status();
   const auto outputs =
       ir::Evaluate(**graph, std::vector<ir::Tensor>{ir::Tensor(DType::kF32, {2, 3})});
@@ -428,130 +416,6 @@ TEST(Interpreter, ReadsClassesFunctionsAndEnums) {
   EXPECT_EQ((*outputs)[1].IntAt(0), 1);
   EXPECT_EQ((*outputs)[2].IntAt(0), 1);
   EXPECT_EQ((*outputs)[3].IntAt(0), 8);
-}
-
-// What is refused, and what the message says.
-struct Refused {
-  const char* body;
-  absl::StatusCode code;
-  const char* message;
-};
-
-TEST(Interpreter, SaysWhatIsWrongAndWhere) {
-  using Code = absl::StatusCode;
-  const Refused examples[] = {
-      {"    return torch.fft_hfft2(x)\n", Code::kUnimplemented, "aten::fft_hfft2"},
-      {"    return ops.custom.thing(x)\n", Code::kUnimplemented, "custom::thing"},
-      {"    return y\n", Code::kInvalidArgument, "code/__torch__.py:10: 'y' has no value"},
-      {"    return (self).missing(x, )\n", Code::kInvalidArgument, "no method 'missing'"},
-      {"    return self.missing\n", Code::kInvalidArgument, "no attribute 'missing'"},
-      {"    return CONSTANTS.c4\n", Code::kInvalidArgument, "CONSTANTS.c4 does not exist"},
-      {"    return CONSTANTS.x\n", Code::kInvalidArgument, "CONSTANTS.x"},
-      {"    return __torch__.nothing(x, )\n", Code::kInvalidArgument, "no function"},
-      {"    a = [1, 2]\n    return a[2]\n", Code::kInvalidArgument, "outside of a list"},
-      {"    a, b, = (1, 2, 3)\n    return a\n", Code::kInvalidArgument, "2 variables"},
-      {"    return torch.floordiv(1, 0)\n", Code::kInvalidArgument, "divides by zero"},
-      {"    ops.prim.RaiseException(\"no way\")\n    return x\n", Code::kInvalidArgument,
-       "always raises: code/__torch__.py:10: no way"},
-      {"    return (self).forward(x, )\n", Code::kResourceExhausted, "nested too deep"},
-      {"    _0 = True\n    while _0:\n      _0 = True\n    return x\n", Code::kResourceExhausted,
-       "statements"},
-      {"    a = torch.mul([0], 99999999999)\n    return x\n", Code::kResourceExhausted, "elements"},
-      {"    a = annotate(List[Any], [])\n    _0 = torch.append(a, a)\n    return x\n",
-       Code::kResourceExhausted, "nested"},
-      {"    self.w = self\n    return x\n", Code::kResourceExhausted, "nested"},
-      {"    a = [1]\n    for i in range(100):\n      b = [a]\n      a = b\n    return x\n",
-       Code::kResourceExhausted, "nested"},
-      {"    a = annotate(List[Any], [])\n    for i in range(5000):\n      b = annotate(List[Any], "
-       "[])\n      _0 = torch.append(a, b)\n      a = b\n    return x\n",
-       Code::kResourceExhausted, "nests too many"},
-      {"    return torch.relu(x, x, x)\n", Code::kInvalidArgument, "aten::relu"},
-      {"    return \"text\"\n", Code::kUnimplemented, "no tensor or number"},
-      {"    return None\n", Code::kInvalidArgument, "returns no tensor"},
-      {"    self.w = torch.cat([self.w, self.w])\n    return x\n", Code::kUnimplemented,
-       "a state keeps its type"},
-      {"    self.n = None\n    return x\n", Code::kUnimplemented, "'n'"},
-  };
-  for (const Refused& e : examples) {
-    ImportOptions options = OptionsFor(DType::kF32);
-    options.max_steps = 1 << 16;
-    options.max_elements = 1 << 16;
-    const auto graph = Import(floe::testing::ScriptClass(e.body), options);
-    ASSERT_FALSE(graph.ok()) << e.body;
-    EXPECT_EQ(graph.status().code(), e.code) << e.body << graph.status();
-    EXPECT_THAT(std::string(graph.status().message()), HasSubstr(e.message)) << e.body;
-  }
-}
-
-TEST(Interpreter, ListsEverythingUnsupportedAtOnce) {
-  const auto graph = Import(floe::testing::ScriptClass("    a = torch.fft_hfft2(x)\n"
-                                                       "    b = torch.relu(a)\n"
-                                                       "    if bool(torch.sum(b)):\n"
-                                                       "      c = torch.fft_ihfft2(b)\n"
-                                                       "    else:\n"
-                                                       "      c = ops.custom.thing(b)\n"
-                                                       "    for i in range(int(torch.sum(c))):\n"
-                                                       "      d = torch.fft_hfft2(c)\n"
-                                                       "    return c\n"),
-                            OptionsFor(DType::kF32));
-  ASSERT_FALSE(graph.ok());
-  const std::string text(graph.status().message());
-  EXPECT_THAT(text, HasSubstr("aten::fft_hfft2"));
-  EXPECT_THAT(text, HasSubstr("code/__torch__.py:10"));
-  EXPECT_THAT(text, HasSubstr("code/__torch__.py:17"));
-  EXPECT_THAT(text, HasSubstr("aten::fft_ihfft2"));
-  EXPECT_THAT(text, HasSubstr("custom::thing"));
-}
-
-TEST(Interpreter, ListsInputsWithoutShapes) {
-  ImportOptions none;
-  const auto graph = Import(floe::testing::ScriptClass("    return x\n"), none);
-  ASSERT_FALSE(graph.ok());
-  EXPECT_THAT(std::string(graph.status().message()), HasSubstr("x: Tensor"));
-  ImportOptions wrong = OptionsFor(DType::kF32);
-  wrong.shapes["y"] = {{"", 2}};
-  const auto unused = Import(floe::testing::ScriptClass("    return x\n"), wrong);
-  ASSERT_FALSE(unused.ok());
-  EXPECT_THAT(std::string(unused.status().message()), HasSubstr("'y'"));
-  ImportOptions unbounded = OptionsFor(DType::kF32);
-  unbounded.shapes["x"] = {{"N", 0}, {"", 3}};
-  const auto open = Import(floe::testing::ScriptClass("    return x\n"), unbounded);
-  ASSERT_FALSE(open.ok());
-  EXPECT_THAT(std::string(open.status().message()), HasSubstr("--dim N=1..8"));
-}
-
-TEST(Interpreter, RefusesDamagedArchives) {
-  using floe::testing::PickleBuilder;
-  const std::string good = floe::testing::ScriptClass("    return x\n");
-  struct Damaged {
-    std::string bytes;
-    const char* message;
-  };
-  const Damaged examples[] = {
-      {"PK\x03\x04 nothing", ""},
-      {"", ""},
-      {floe::testing::MakeZip({{"m/version", "3"}}), "no TorchScript file"},
-      {floe::testing::ScriptArchive(good, "x"), "version"},
-      {floe::testing::ScriptArchive(good, "99"), "version 99"},
-      {floe::testing::ScriptArchive("class M(Module)\n"), "code/__torch__.py:1"},
-      {floe::testing::ScriptArchive("def f() -> int:\n  return 1\n"), "no code of that class"},
-      {floe::testing::ScriptArchive("class M(Module):\n  w : Tensor\n"), "no method forward"},
-      {floe::testing::ScriptArchive(good, "3", PickleBuilder().Int(1).Stop()), "no module"},
-      {floe::testing::ScriptArchive(good, "3", PickleBuilder().Global("os", "system").Stop()),
-       "os"},
-      {floe::testing::ScriptArchive(
-           good, "3",
-           PickleBuilder().Global("__torch__", "M").Op(')').Op('\x81').Int(1).Op('b').Stop()),
-       "no attributes"},
-  };
-  for (const Damaged& e : examples) {
-    const auto graph =
-        ImportTorchScriptFromMemory(floe::testing::BlobOf(e.bytes), OptionsFor(DType::kF32));
-    ASSERT_FALSE(graph.ok()) << e.message;
-    EXPECT_THAT(std::string(graph.status().message()), HasSubstr(e.message));
-  }
-  EXPECT_FALSE(LooksLikeTorchScript(std::string_view("PK\x03\x04 nothing")));
-  EXPECT_TRUE(LooksLikeTorchScript(std::string_view(floe::testing::ScriptArchive(good))));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Internal to the pickle reader: the stack machine. unpickler.cc has the opcodes, globals.cc what
-// the known names mean when they are called.
+// Internal to the pickle reader: the stack machine. unpickler.cc has the machine, opcodes.cc what
+// the opcodes do, globals.cc what the known names mean when they are called.
 #ifndef FLOE_COMPILER_IMPORT_TORCH_FILE_UNPICKLER_H_
 #define FLOE_COMPILER_IMPORT_TORCH_FILE_UNPICKLER_H_
 
@@ -31,6 +31,8 @@ class Unpickler {
   PickleValue* NewText(Kind kind, std::string text);
   // An error at the current opcode.
   absl::Status Fail(const std::string& what) const;
+  // A text of the file in a message: it may be long, or no text.
+  static std::string Shown(std::string_view text);
   // What calling a known function gives. The arguments are checked.
   absl::StatusOr<PickleValue*> Call(const std::string& function, const Values& args);
   static void SetItems(PickleValue* value, Values items) { value->items_ = std::move(items); }
@@ -45,8 +47,12 @@ class Unpickler {
   PickleDocument& document() { return *document_; }
 
  private:
-  struct Opcode;
   using Handler = absl::Status (Unpickler::*)();
+  struct Opcode {
+    uint8_t code;
+    const char* name;
+    Handler handler;  // Null: known, but not read.
+  };
   static const Opcode* FindOpcode(uint8_t code);
 
   // Input.
