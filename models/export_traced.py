@@ -118,13 +118,16 @@ def _without_paths(x):
     return {k: _without_paths(v) for k, v in x.items()}
 
 
-def export_forms(spec, model, exported, inputs, dtype):
-    """{form: bytes}; what PyTorch cannot write is named on the screen."""
+def export_forms(spec, model, exported, inputs, dtype, wide=None):
+    """(form, bytes), one after the other; what PyTorch cannot write is named on the screen.
+
+    With `wide`, the module in f32, that is traced and converted: tracing runs the module, for which f16 takes minutes.
+    """
     names = [n for n, _, _ in spec.inputs]
     axes = {n: {i: d for i, d in enumerate(shape) if isinstance(d, str)} for n, shape, _ in spec.inputs}
     dims = {s: torch.export.Dim(s, min=max(low, 1), max=high) for s, (low, high) in spec.bounds.items()}
     shapes = tuple({i: dims[d] for i, d in axes[n].items() if d not in spec.fixed} or None for n in names)
-    files, program = {}, None
+    program = None
 
     def pt2(decomposed):
         nonlocal program
@@ -141,7 +144,11 @@ def export_forms(spec, model, exported, inputs, dtype):
 
     def trace():
         state = copy.deepcopy(model.state_dict())
-        traced = torch.jit.trace(model, inputs, check_trace=False)
+        if wide is None:
+            traced = torch.jit.trace(model, inputs, check_trace=False)
+        else:
+            example = tuple(x.float() if x.is_floating_point() else x for x in inputs)
+            traced = torch.jit.trace(copy.deepcopy(wide), example, check_trace=False).to(DTYPES[dtype])
         traced.load_state_dict(state, strict=False)  # tracing ran the module
         return script(traced)
 
@@ -160,10 +167,11 @@ def export_forms(spec, model, exported, inputs, dtype):
         try:
             torch.backends.mha.set_fastpath_enabled(True)
             with torch.no_grad():
-                files[form] = ways[form]()
+                data = ways[form]()
         except Exception as e:
             print(f"  no {dtype}{form}: {type(e).__name__}: {(str(e).strip().splitlines() or [''])[0][:150]}", flush=True)
-    return files
+        else:
+            yield form, data
 
 
 def goldens_of(spec, specs, model, name):
@@ -188,23 +196,37 @@ def convert(model, dtype):
     return copy.deepcopy(model).to(DTYPES[dtype])
 
 
+def models_of(name, full):
+    """(the module, what torch.export gets, {name: description} of the drawn weights), in f32."""
+    spec = MODELS[name]
+    torch.manual_seed(1)
+    model = (spec.make if full else spec.small)().eval()
+    drawn = seed_weights(model)
+    warm(model, spec.full_inputs if full else spec.inputs, spec.sizes[0], name)
+    exported = (spec.export_make if full else spec.export_small)().eval()
+    exported.load_state_dict(model.state_dict())
+    return model, exported, drawn
+
+
+def example(spec, specs, name, dtype):
+    """The first run's inputs in a type, as exporters take them."""
+    return tuple(x.to(DTYPES[dtype]) if x.is_floating_point() else x
+                 for x in inputs_of(specs, spec.sizes[0], name, 0))
+
+
 def bundle_of(name, full):
     """The Bundle of a model."""
     spec = MODELS[name]
     specs = spec.full_inputs if full else spec.inputs
-    torch.manual_seed(1)
-    model = (spec.make if full else spec.small)().eval()
-    drawn = seed_weights(model)
-    warm(model, specs, spec.sizes[0], name)
-    exported = (spec.export_make if full else spec.export_small)().eval()
-    exported.load_state_dict(model.state_dict())
+    model, exported, drawn = models_of(name, full)
+    if full:
+        drawn = {}  # written whole: no weights are cut out
     bundle = restore_traced.Bundle(name, specs, spec.bounds, spec.stateful)
     for dtype in DTYPES if spec.half else ("",):
         model_d, exported_d = convert(model, dtype), convert(exported, dtype)
-        inputs = tuple(x.to(DTYPES[dtype]) if x.is_floating_point() else x
-                       for x in inputs_of(specs, spec.sizes[0], name, 0))
+        inputs = example(spec, specs, name, dtype)
         fresh = copy.deepcopy(model_d)
-        for form, data in export_forms(spec, model_d, exported_d, inputs, dtype).items():
+        for form, data in export_forms(spec, model_d, exported_d, inputs, dtype):
             fixed = {s: spec.sizes[0][s] for s in spec.fixed} if form.endswith("pt2") else {}
             bundle.add(f"{name}.{dtype}{form}", dtype, data, drawn, fixed)
         bundle.goldens[dtype] = goldens_of(spec, specs, fresh, name)

@@ -166,12 +166,12 @@ class Bundle:
                 name = f"{self.name}.{dtype}{k}.npz"
                 inputs = draw_inputs(self.inputs, sizes, self.name, k, first)
                 arrays = {f"in/{i}": x for i, x in enumerate(inputs)}
-                np.savez(os.path.join(folder, name), **arrays, **{f"out/{i}": _array(t) for i, t in enumerate(outputs)})
+                np.savez(os.path.join(folder, name), **arrays, **{f"out/{i}": array_of(t) for i, t in enumerate(outputs)})
                 entry["runs"][dtype].append({"sizes": sizes, "file": name})
         return entry
 
 
-def _array(tensor):
+def array_of(tensor):
     """The array of a stored output."""
     kind, shape, raw = tensor
     return np.frombuffer(raw, {"f32": np.float32, "i64": np.int64}[kind]).reshape(shape)

@@ -69,10 +69,15 @@ class Progress {
   std::chrono::steady_clock::time_point start_;
 };
 
-floe::ir::Tensor TensorOf(const floe::cli::Array& array) {
+// The array as the model's type: an .npz cannot hold bf16, so f32 is rounded to 16 bits for those.
+floe::ir::Tensor TensorOf(const floe::cli::Array& array, floe::DType type) {
   floe::ir::Tensor t(array.dtype, array.dims);
   if (!array.bytes.empty()) std::memcpy(t.mutable_data(), array.bytes.data(), array.bytes.size());
-  return t;
+  const bool half = type == floe::DType::kF16 || type == floe::DType::kBF16;
+  if (!half || array.dtype != floe::DType::kF32) return t;
+  floe::ir::Tensor rounded(type, array.dims);
+  for (int64_t i = 0; i < t.count(); ++i) rounded.SetDouble(i, t.DoubleAt(i));
+  return rounded;
 }
 
 // What outputs may differ by from an fp32 golden's, relative to the largest.
@@ -80,7 +85,8 @@ double ToleranceOf(const std::string& precision) {
   return precision == "bf16" ? 1.6e-2 : precision == "fp16-weights" ? 2e-3 : 1e-5;
 }
 
-// An .npz with in/NAME and out/NAME for every input and output.
+// An .npz with in/NAME and out/NAME for every input and output; in their order, NAME may be 0, 1,
+// ...
 absl::StatusOr<floe::lower::Golden> ReadGolden(const std::string& path,
                                                const floe::ir::Graph& graph, const Flags& flags) {
   auto arrays = floe::cli::ReadNpz(path, uint64_t{8} << 30);
@@ -90,22 +96,25 @@ absl::StatusOr<floe::lower::Golden> ReadGolden(const std::string& path,
   floe::lower::Golden golden;
   golden.rtol = flags.golden_rtol > 0 ? flags.golden_rtol : ToleranceOf(flags.precision);
   golden.atol = flags.golden_atol;
-  const auto take = [&](const std::string& key, std::vector<floe::ir::Tensor>* to) {
-    const auto found = by_name.find(key);
-    if (found == by_name.end()) return false;
-    to->push_back(TensorOf(*found->second));
-    return true;
+  const auto take = [&](const std::string& side, const std::string& name, floe::DType type,
+                        std::vector<floe::ir::Tensor>* to) -> absl::Status {
+    auto found = by_name.find(side + name);
+    if (found == by_name.end()) found = by_name.find(side + std::to_string(to->size()));
+    if (found == by_name.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("'%s' has no array '%s%s'", path, side, name));
+    }
+    to->push_back(TensorOf(*found->second, type));
+    return absl::OkStatus();
   };
   for (const floe::ir::Value* input : graph.inputs()) {
-    if (!take("in/" + input->name(), &golden.inputs)) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("'%s' has no array 'in/%s'", path, input->name()));
-    }
+    absl::Status s = take("in/", input->name(), input->dtype(), &golden.inputs);
+    if (!s.ok()) return s;
   }
-  for (const std::string& name : graph.output_names) {
-    if (!take("out/" + name, &golden.outputs)) {
-      return absl::InvalidArgumentError(absl::StrFormat("'%s' has no array 'out/%s'", path, name));
-    }
+  for (size_t i = 0; i < graph.outputs().size(); ++i) {
+    absl::Status s =
+        take("out/", graph.output_names[i], graph.outputs()[i]->dtype(), &golden.outputs);
+    if (!s.ok()) return s;
   }
   return golden;
 }

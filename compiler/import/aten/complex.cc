@@ -57,6 +57,35 @@ Complex PartsOf(OpBuilder& b, const char* name, DType t) {
 
 Complex PartsOf(OpBuilder& b, const char* name) { return PartsOf(b, name, PartType(b, {name})); }
 
+Complex Product(OpBuilder& b, const Complex& x, const Complex& y) {
+  if (x.im == nullptr && y.im == nullptr) return {b.Binary(OpId::kMul, x.re, y.re), nullptr};
+  if (y.im == nullptr) return {b.Binary(OpId::kMul, x.re, y.re), b.Binary(OpId::kMul, x.im, y.re)};
+  if (x.im == nullptr) return {b.Binary(OpId::kMul, x.re, y.re), b.Binary(OpId::kMul, x.re, y.im)};
+  return {b.Binary(OpId::kSub, b.Binary(OpId::kMul, x.re, y.re), b.Binary(OpId::kMul, x.im, y.im)),
+          b.Binary(OpId::kAdd, b.Binary(OpId::kMul, x.re, y.im), b.Binary(OpId::kMul, x.im, y.re))};
+}
+
+Complex Quotient(OpBuilder& b, const Complex& x, const Complex& y) {
+  const auto over = [&](Value* v, Value* d) { return b.Binary(OpId::kDiv, v, d); };
+  if (y.im == nullptr) return {over(x.re, y.re), x.im == nullptr ? nullptr : over(x.im, y.re)};
+  Value* size =
+      b.Binary(OpId::kAdd, b.Binary(OpId::kMul, y.re, y.re), b.Binary(OpId::kMul, y.im, y.im));
+  const Complex z = Product(b, x, {y.re, b.Unary(OpId::kNeg, y.im)});
+  return {over(z.re, size), over(z.im, size)};
+}
+
+Value* Magnitude(OpBuilder& b, const Complex& z) { return b.Binary(OpId::kHypot, z.re, z.im); }
+
+Complex Exponential(OpBuilder& b, const Complex& z) {
+  Value* size = b.Unary(OpId::kExp, z.re);
+  return {b.Binary(OpId::kMul, size, b.Unary(OpId::kCos, z.im)),
+          b.Binary(OpId::kMul, size, b.Unary(OpId::kSin, z.im))};
+}
+
+Complex Logarithm(OpBuilder& b, const Complex& z) {
+  return {b.Unary(OpId::kLog, Magnitude(b, z)), b.Binary(OpId::kAtan2, z.im, z.re)};
+}
+
 Value* WritePairs(OpBuilder&, Value*, Value* view) { return view; }
 
 }  // namespace floe::aten

@@ -30,6 +30,13 @@ DType PartType(OpBuilder& b, std::initializer_list<const char*> names);
 Complex PartsOf(OpBuilder& b, const char* name, DType t);
 Complex PartsOf(OpBuilder& b, const char* name);
 
+// Arithmetic; operands of one type.
+Complex Product(OpBuilder& b, const Complex& x, const Complex& y);
+Complex Quotient(OpBuilder& b, const Complex& x, const Complex& y);
+Complex Exponential(OpBuilder& b, const Complex& z);
+Complex Logarithm(OpBuilder& b, const Complex& z);
+ir::Value* Magnitude(OpBuilder& b, const Complex& z);
+
 // The write through a view whose elements are the base's own, in order.
 ir::Value* WritePairs(OpBuilder& b, ir::Value* base, ir::Value* view);
 

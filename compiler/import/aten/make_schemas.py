@@ -23,7 +23,7 @@ LEFT_OUT = re.compile(
     r"::_efficient_attention|_scaled_dot_product_(?:cudnn|efficient|fused)|quantized_(?:lstm|gru)|_weight_norm_diff|_grid_sampler_2d_cpu_f")
 
 # Forms that an inference graph does hold, against the rules above.
-KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::rrelu_with_noise_functional", "aten::_fused_rms_norm", "aten::cudnn_batch_norm",
+KEPT = {"aten::rrelu", "aten::rrelu_", "aten::rrelu_with_noise", "aten::rrelu_with_noise_functional", "aten::linalg_lstsq", "aten::_linalg_svd", "aten::_fused_rms_norm", "aten::cudnn_batch_norm",
         "aten::_thnn_fused_lstm_cell", "aten::_thnn_fused_gru_cell", "aten::ctc_loss", "aten::_ctc_loss",
         "aten::_scaled_dot_product_efficient_attention", "aten::_scaled_dot_product_cudnn_attention",
         "aten::_scaled_dot_product_fused_attention_overrideable"}

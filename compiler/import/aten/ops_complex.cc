@@ -17,7 +17,6 @@ using ir::Value;
 
 Value* Mul(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kMul, x, y); }
 Value* Add(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kAdd, x, y); }
-Value* Sub(OpBuilder& b, Value* x, Value* y) { return b.Binary(OpId::kSub, x, y); }
 Value* Neg(OpBuilder& b, Value* x) { return b.Unary(OpId::kNeg, x); }
 
 // A sum whose operands may have other shapes: both parts get the common one.
@@ -28,22 +27,6 @@ Complex Sum(OpBuilder& b, OpId op, const Complex& x, const Complex& y) {
   Value* right = y.im == nullptr ? ZeroLike(b, y.re) : y.im;
   z.im = b.Binary(op, left, right);
   return z;
-}
-
-Complex Product(OpBuilder& b, const Complex& x, const Complex& y) {
-  if (x.im == nullptr && y.im == nullptr) return {Mul(b, x.re, y.re), nullptr};
-  if (y.im == nullptr) return {Mul(b, x.re, y.re), Mul(b, x.im, y.re)};
-  if (x.im == nullptr) return {Mul(b, x.re, y.re), Mul(b, x.re, y.im)};
-  return {Sub(b, Mul(b, x.re, y.re), Mul(b, x.im, y.im)),
-          Add(b, Mul(b, x.re, y.im), Mul(b, x.im, y.re))};
-}
-
-Complex Quotient(OpBuilder& b, const Complex& x, const Complex& y) {
-  const auto over = [&](Value* v, Value* d) { return b.Binary(OpId::kDiv, v, d); };
-  if (y.im == nullptr) return {over(x.re, y.re), x.im == nullptr ? nullptr : over(x.im, y.re)};
-  Value* size = Add(b, Mul(b, y.re, y.re), Mul(b, y.im, y.im));
-  const Complex z = Product(b, x, {y.re, Neg(b, y.im)});
-  return {over(z.re, size), over(z.im, size)};
 }
 
 // add, sub, rsub (param 1) with alpha.
@@ -86,17 +69,6 @@ Value* WriteConj(OpBuilder& b, Value*, Value* view) {
 void Reciprocal(OpBuilder& b) {
   const Complex z = PartsOf(b, "self");
   if (b.ok()) Give(b, Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, z));
-}
-
-Value* Magnitude(OpBuilder& b, const Complex& z) { return b.Binary(OpId::kHypot, z.re, z.im); }
-
-Complex Exponential(OpBuilder& b, const Complex& z) {
-  Value* size = b.Unary(OpId::kExp, z.re);
-  return {Mul(b, size, b.Unary(OpId::kCos, z.im)), Mul(b, size, b.Unary(OpId::kSin, z.im))};
-}
-
-Complex Logarithm(OpBuilder& b, const Complex& z) {
-  return {b.Unary(OpId::kLog, Magnitude(b, z)), b.Binary(OpId::kAtan2, z.im, z.re)};
 }
 
 void Exp(OpBuilder& b) { Give(b, Exponential(b, PartsOf(b, "self"))); }

@@ -11,6 +11,13 @@ namespace {
 
 using ir::Value;
 
+// Values of `param`.
+enum : int64_t {
+  kMixes = 1,   // Real tensors and numbers among the operands are complex ones.
+  kCopies = 2,  // Copies what does not lie in order.
+  kWrites = 3,  // Writes values at places: those count as complex ones, the places do not.
+};
+
 // An argument with each complex tensor replaced by one of its parts. With `mix`, real tensors other
 // than masks count as complex ones, too.
 IValue PartArgument(OpBuilder& b, const IValue& v, int64_t which, bool mix) {
@@ -29,9 +36,12 @@ IValue PartArgument(OpBuilder& b, const IValue& v, int64_t which, bool mix) {
 std::vector<IValue> PartArguments(OpBuilder& b, int64_t which, bool mix) {
   std::vector<IValue> arguments;
   for (const Argument& a : b.schema().arguments) {
-    // Of numbers only fill values are complex ones.
-    const bool fills = mix && (a.type.base == BaseType::kTensor || a.name == "value" ||
-                               a.name == "other" || a.name == "self");
+    // Of numbers only fill values are complex ones, and of what is written somewhere the values.
+    const bool value = a.name == "value" || a.name == "other" || a.name == "self";
+    const bool written = a.name == "values" || a.name == "source" || a.name == "src";
+    const bool fills = b.row().param == kWrites
+                           ? value || written
+                           : mix && (a.type.base == BaseType::kTensor || value);
     IValue v = PartArgument(b, b.Arg(a.name), which, fills);
     if (a.name == "dtype" && v.is_constant_int()) {
       const DType part = RealPartOfScalarType(v.int_value());
@@ -64,14 +74,12 @@ IValue JoinResults(OpBuilder& b, const IValue& re, const IValue& im) {
   return IValue::ListOf(std::move(items), Kind::kTensor);
 }
 
-// param 1: real tensors and numbers among the operands are complex ones without imaginary part.
-// 2: copies what does not lie in order.
 void Componentwise(OpBuilder& b) {
-  const bool mix = b.row().param == 1;
+  const bool mix = b.row().param == kMixes || b.row().param == kWrites;
   std::vector<IValue> given;
   for (const Argument& a : b.schema().arguments) given.push_back(b.Arg(a.name));
   if (!AnyComplex(given)) return b.Unsupported("a complex result of real numbers");
-  if (b.row().param == 2) b.is_copy = !given[0].variable()->contiguous;
+  if (b.row().param == kCopies) b.is_copy = !given[0].variable()->contiguous;
   const std::vector<IValue> re = b.CallPlain(PartArguments(b, 0, mix));
   const std::vector<IValue> im = b.CallPlain(PartArguments(b, 1, mix));
   for (size_t i = 0; b.ok() && i < re.size() && i < im.size(); ++i) {
@@ -104,9 +112,9 @@ constexpr OpId kNoIr = OpId::kIdentity;
 constexpr Row kRows[] = {
     // Views.
     {"aten::view", Componentwise, kNoIr, 0, true, WriteComponents},
-    {"aten::reshape", Componentwise, kNoIr, 2, true, WriteComponents},
+    {"aten::reshape", Componentwise, kNoIr, kCopies, true, WriteComponents},
     {"aten::_unsafe_view", Componentwise},
-    {"aten::flatten", Componentwise, kNoIr, 2, true, WriteComponents},
+    {"aten::flatten", Componentwise, kNoIr, kCopies, true, WriteComponents},
     {"aten::unflatten", Componentwise, kNoIr, 0, true, WriteComponents},
     {"aten::squeeze", Componentwise, kNoIr, 0, true, WriteComponents},
     {"aten::unsqueeze", Componentwise, kNoIr, 0, true, WriteComponents},
@@ -137,17 +145,17 @@ constexpr Row kRows[] = {
     {"aten::lift_fresh_copy", Componentwise},
     {"aten::clone", Componentwise},
     // Movement and linear maps.
-    {"aten::cat", Componentwise, kNoIr, 1},
-    {"aten::concat", Componentwise, kNoIr, 1},
-    {"aten::stack", Componentwise, kNoIr, 1},
-    {"aten::hstack", Componentwise, kNoIr, 1},
-    {"aten::vstack", Componentwise, kNoIr, 1},
-    {"aten::where.self", Componentwise, kNoIr, 1},
-    {"aten::where.ScalarSelf", Componentwise, kNoIr, 1},
-    {"aten::where.ScalarOther", Componentwise, kNoIr, 1},
-    {"aten::masked_fill", Componentwise, kNoIr, 1},
-    {"aten::copy", Componentwise, kNoIr, 1},
-    {"aten::fill", Componentwise, kNoIr, 1},
+    {"aten::cat", Componentwise, kNoIr, kMixes},
+    {"aten::concat", Componentwise, kNoIr, kMixes},
+    {"aten::stack", Componentwise, kNoIr, kMixes},
+    {"aten::hstack", Componentwise, kNoIr, kMixes},
+    {"aten::vstack", Componentwise, kNoIr, kMixes},
+    {"aten::where.self", Componentwise, kNoIr, kMixes},
+    {"aten::where.ScalarSelf", Componentwise, kNoIr, kMixes},
+    {"aten::where.ScalarOther", Componentwise, kNoIr, kMixes},
+    {"aten::masked_fill", Componentwise, kNoIr, kMixes},
+    {"aten::copy", Componentwise, kNoIr, kMixes},
+    {"aten::fill", Componentwise, kNoIr, kMixes},
     {"aten::zero", Componentwise},
     {"aten::repeat", Componentwise},
     {"aten::tile", Componentwise},
@@ -159,17 +167,39 @@ constexpr Row kRows[] = {
     {"aten::index.Tensor", Componentwise},
     {"aten::index_select", Componentwise},
     {"aten::gather", Componentwise},
-    {"aten::slice_scatter", Componentwise, kNoIr, 1},
-    {"aten::select_scatter", Componentwise, kNoIr, 1},
-    {"aten::pad", Componentwise, kNoIr, 1},
-    {"aten::constant_pad_nd", Componentwise, kNoIr, 1},
+    {"aten::slice_scatter", Componentwise, kNoIr, kMixes},
+    {"aten::select_scatter", Componentwise, kNoIr, kMixes},
+    {"aten::pad", Componentwise, kNoIr, kMixes},
+    {"aten::constant_pad_nd", Componentwise, kNoIr, kMixes},
     {"aten::reflection_pad1d", Componentwise},
     {"aten::reflection_pad2d", Componentwise},
     {"aten::sum", Componentwise},
     {"aten::mean", Componentwise},
     {"aten::cumsum", Componentwise},
     {"aten::trace", Componentwise},
-    {"aten::diff", Componentwise, kNoIr, 1},
+    {"aten::diff", Componentwise, kNoIr, kMixes},
+    {"aten::column_stack", Componentwise, kNoIr, kMixes},
+    {"aten::dstack", Componentwise, kNoIr, kMixes},
+    {"aten::block_diag", Componentwise, kNoIr, kMixes},
+    {"aten::diag", Componentwise},
+    {"aten::diag_embed", Componentwise},
+    {"aten::rot90", Componentwise},
+    {"aten::fliplr", Componentwise},
+    {"aten::flipud", Componentwise},
+    {"aten::take", Componentwise},
+    {"aten::take_along_dim", Componentwise},
+    // Writes at places.
+    {"aten::index_put", Componentwise, kNoIr, kWrites},
+    {"aten::_unsafe_index_put", Componentwise, kNoIr, kWrites},
+    {"aten::_index_put_impl", Componentwise, kNoIr, kWrites},
+    {"aten::index_add", Componentwise, kNoIr, kWrites},
+    {"aten::index_copy", Componentwise, kNoIr, kWrites},
+    {"aten::index_fill", Componentwise, kNoIr, kWrites},
+    {"aten::scatter.src", Componentwise, kNoIr, kWrites},
+    {"aten::scatter.value", Componentwise, kNoIr, kWrites},
+    {"aten::scatter_add", Componentwise, kNoIr, kWrites},
+    {"aten::masked_scatter", Componentwise, kNoIr, kWrites},
+    {"aten::put", Componentwise, kNoIr, kWrites},
 };
 
 }  // namespace

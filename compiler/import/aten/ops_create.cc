@@ -208,23 +208,35 @@ void Eye(OpBuilder& b) {
   b.Return(b.Constant(std::move(values)));
 }
 
-// Windows of signal processing: param 0 hann, 1 hamming, 2 blackman, 3 bartlett.
+// The modified Bessel function of order 0.
+double BesselI0(double x) {
+  double sum = 1, term = 1;
+  for (double k = 1; term > sum * 1e-17 && k < 1e4; k += 1) {
+    term *= x * x / (4 * k * k);
+    sum += term;
+  }
+  return sum;
+}
+
+// Windows of signal processing: param 0 hann, 1 hamming, 2 blackman, 3 bartlett, 4 kaiser.
 void Window(OpBuilder& b) {
   const int64_t n = b.Int("window_length");
   const bool periodic = b.Bool("periodic", true);
   const DType t = b.DTypeArg("dtype", DType::kF32);
   if (!b.ok()) return;
   if (n < 0 || n > (1 << 24)) return b.Invalid("a window of a bad length");
-  const double alpha = b.Float("alpha", 0.54), beta = b.Float("beta", 0.46);
+  const double alpha = b.Float("alpha", 0.54);
+  const double beta = b.Float("beta", b.row().param == 4 ? 12 : 0.46);
   ir::Tensor values(t, {n});
   const double last = static_cast<double>(periodic ? n : n - 1);
   for (int64_t i = 0; i < n; ++i) {
     const double p = static_cast<double>(i) / last, w = 2 * std::numbers::pi * p;
     double v = 1;
     if (n > 1) {
-      const double kinds[] = {0.5 - 0.5 * std::cos(w), alpha - beta * std::cos(w),
-                              0.42 - 0.5 * std::cos(w) + 0.08 * std::cos(2 * w),
-                              1 - std::abs(2 * p - 1)};
+      const double kinds[] = {
+          0.5 - 0.5 * std::cos(w), alpha - beta * std::cos(w),
+          0.42 - 0.5 * std::cos(w) + 0.08 * std::cos(2 * w), 1 - std::abs(2 * p - 1),
+          BesselI0(beta * 2 * std::sqrt(std::max(0.0, p * (1 - p)))) / BesselI0(beta)};
       v = kinds[b.row().param];
     }
     values.SetDouble(i, v);
@@ -346,6 +358,7 @@ constexpr Row kRows[] = {
     {"aten::hamming_window", Window, OpId::kIdentity, 1},
     {"aten::blackman_window", Window, OpId::kIdentity, 2},
     {"aten::bartlett_window", Window, OpId::kIdentity, 3},
+    {"aten::kaiser_window", Window, OpId::kIdentity, 4},
     {"aten::tril", Triangle, OpId::kTrilu, 0},
     {"aten::triu", Triangle, OpId::kTrilu, 1},
     {"aten::clone", Clone},

@@ -372,11 +372,19 @@ void WithFactors(OpBuilder& b) {
   b.Return(IValue());
 }
 
+void SolveWithFactors(OpBuilder& b) {
+  WithFactors<Solve>(b);
+  if (b.ok()) NoError(b, b.Tensor("A"));
+}
+
 constexpr Row kRows[] = {
     {"aten::_linalg_det", WithFactors<Determinant>},
     {"aten::_linalg_slogdet", WithFactors<Determinant>, OpId::kDet, 1},
     {"aten::_linalg_eigh", Eigh},
+    {"aten::_linalg_solve_ex", SolveWithFactors},
+    {"aten::_linalg_svd", Svd},
     {"aten::linalg_pinv", PseudoInverse},
+    {"aten::pinverse", PseudoInverse},
     {"aten::cov", Covariance},
     {"aten::corrcoef", Correlation},
     {"aten::linalg_inv", Inverse},

@@ -329,10 +329,74 @@ void Unique(OpBuilder& b) {
   if (b.HasArg("return_counts")) b.Return(wants_counts ? u.counts : none());
 }
 
+// torch.gradient with equal steps: central differences, one-sided ones of order `edge_order` at
+// both ends.
+Value* GradientAlong(OpBuilder& b, Value* x, int64_t axis, double step, int64_t edge_order) {
+  const int64_t n = b.StaticDim(x, axis);
+  if (b.ok() && n <= edge_order) b.Invalid("gradient() needs more elements than edge_order");
+  if (!b.ok()) return x;
+  const auto part = [&](int64_t at, int64_t length) { return b.SliceAxis(x, axis, at, length); };
+  const auto scaled = [&](Value* v, double factor) {
+    return b.Binary(OpId::kMul, v, b.ScalarLike(v, factor));
+  };
+  // At an end: the element there, the next one and the one after it.
+  const auto edge = [&](int64_t at, int64_t towards) {
+    if (edge_order == 1) {
+      return scaled(b.Binary(OpId::kSub, part(at + towards, 1), part(at, 1)),
+                    static_cast<double>(towards) / step);
+    }
+    Value* sum = b.Binary(OpId::kAdd, scaled(part(at, 1), -1.5), scaled(part(at + towards, 1), 2));
+    sum = b.Binary(OpId::kAdd, sum, scaled(part(at + 2 * towards, 1), -0.5));
+    return scaled(sum, static_cast<double>(towards) / step);
+  };
+  std::vector<Value*> parts = {edge(0, 1)};
+  if (n > 2) {
+    parts.push_back(scaled(b.Binary(OpId::kSub, part(2, n - 2), part(0, n - 2)), 1 / (2 * step)));
+  }
+  parts.push_back(edge(n - 1, -1));
+  return b.Concat(std::move(parts), axis);
+}
+
+void Gradient(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  if (!b.ok()) return;
+  if (!IsFloat(x->dtype())) x = b.Cast(x, DType::kF32);
+  std::vector<int64_t> axes;
+  if (!b.Given("dim")) {
+    for (int64_t i = 0; i < b.Rank(x); ++i) axes.push_back(i);
+  } else if (b.Arg("dim").is_sequence()) {
+    axes = b.Ints("dim");
+  } else {
+    axes = {b.Int("dim")};
+  }
+  std::vector<double> steps(axes.size(), 1);
+  if (b.Given("spacing")) {
+    const IValue& given = b.Arg("spacing");
+    for (size_t i = 0; i < steps.size() && b.ok(); ++i) {
+      if (given.is_sequence() && given.items().size() != steps.size()) {
+        return b.Invalid("gradient() needs a spacing for each axis");
+      }
+      const IValue& one = given.is_sequence() ? given.items()[i] : given;
+      if (one.is_tensor()) return b.Unsupported("gradient() at places that lie unevenly");
+      const Number step = b.ScalarOf(one);
+      if (step.tensor != nullptr) return b.Unsupported("gradient() with steps that are data");
+      steps[i] = step.value;
+    }
+  }
+  const int64_t order = b.Int("edge_order");
+  if (b.ok() && order != 1 && order != 2) b.Invalid("edge_order must be 1 or 2");
+  std::vector<Value*> results;
+  for (size_t i = 0; i < axes.size() && b.ok(); ++i) {
+    results.push_back(GradientAlong(b, x, b.Axis(axes[i], b.Rank(x)), steps[i], order));
+  }
+  if (b.ok()) b.ReturnList(results);
+}
+
 constexpr Row kRows[] = {
     {"aten::_unique", Unique},
     {"aten::_unique2", Unique},
     {"aten::unique_consecutive", Unique, OpId::kIdentity, 1},
+    {"aten::gradient", Gradient},
     {"aten::sort", Sort},
     {"aten::argsort", Sort, OpId::kSort, 1},
     {"aten::msort", Sort, OpId::kSort, 2},

@@ -127,8 +127,32 @@ void Pad(OpBuilder& b) {
 
 constexpr int64_t kReflect = static_cast<int64_t>(PadMode::kReflect);
 constexpr int64_t kEdge = static_cast<int64_t>(PadMode::kEdge);
+// Sequences of several lengths as one tensor, filled up at the end, or at the start.
+void PadSequence(OpBuilder& b) {
+  const std::vector<Value*> xs = b.Tensors("sequences");
+  const bool left = b.String("padding_side") == "left";
+  if (b.ok() && xs.empty()) b.Invalid("pad_sequence() of no sequences");
+  if (!b.ok()) return;
+  int64_t longest = 0;
+  for (const Value* x : xs) longest = std::max(longest, b.StaticDim(x, 0));
+  std::vector<Value*> parts;
+  for (Value* x : xs) {
+    const int64_t missing = longest - b.StaticDim(x, 0);
+    if (!b.ok()) return;
+    if (missing > 0) {
+      ir::Shape shape = x->shape();
+      shape[0] = missing;
+      Value* fill = b.Full(x->dtype(), std::move(shape), b.Float("padding_value"));
+      x = left ? b.Concat({fill, x}, 0) : b.Concat({x, fill}, 0);
+    }
+    parts.push_back(b.Unsqueeze(x, b.Bool("batch_first") ? 0 : 1));
+  }
+  b.Return(b.Concat(std::move(parts), b.Bool("batch_first") ? 0 : 1));
+}
+
 constexpr OpId kNoIr = OpId::kIdentity;
 constexpr Row kRows[] = {
+    {"aten::pad_sequence", PadSequence},
     {"aten::pad", Pad},
     {"aten::constant_pad_nd", ConstantPad},
     {"aten::reflection_pad1d", PlainPad, kNoIr, kReflect},

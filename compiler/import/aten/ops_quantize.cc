@@ -1,8 +1,9 @@
 // quantized_decomposed: the operators that torch.export writes for PT2E-quantised models, and that
-// TorchScript's quantised operators are read as.
+// TorchScript's quantised operators are read as; fake quantisation; products with bytes.
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "compiler/import/aten/compose_nn.h"
 #include "compiler/import/aten/ops.h"
 
 namespace floe::aten {
@@ -112,7 +113,97 @@ void ChooseParameters(OpBuilder& b) {
   b.Return(b.Reshape(b.Cast(zero, DType::kI64), {1}));
 }
 
+// --- fake quantisation: networks trained for it, before conversion -------------------------------
+
+// The narrowest type that holds the range.
+DType TypeOfRange(int64_t low, int64_t high) {
+  if (low >= 0 && high <= 255) return DType::kU8;
+  return low >= -128 && high <= 127 ? DType::kI8 : DType::kI32;
+}
+
+// x through the integers of a range and back. `axis` -1: one scale for all.
+Value* ThroughIntegers(OpBuilder& b, Value* x, Parameters p, int64_t axis) {
+  const int64_t low = b.Int("quant_min"), high = b.Int("quant_max");
+  const DType integers = TypeOfRange(low, high);
+  if (!b.ok()) return x;
+  p.zero = b.Cast(p.zero, integers);
+  if (axis < 0) p = {b.Reshape(p.scale, {}), b.Reshape(p.zero, {})};
+  const DType dtype = x->dtype();
+  Value* q = b.Emit(OpId::kQuantize, Operands(b.Cast(x, DType::kF32), p),
+                    {{"axis", std::max<int64_t>(axis, 0)},
+                     {"block", int64_t{0}},
+                     {"reciprocal", int64_t{1}},
+                     {"min", low},
+                     {"max", high},
+                     {"to", static_cast<int64_t>(integers)}});
+  Value* y = b.Emit(OpId::kDequantize, Operands(q, p),
+                    {{"axis", std::max<int64_t>(axis, 0)},
+                     {"block", int64_t{0}},
+                     {"to", static_cast<int64_t>(DType::kF32)}});
+  return b.Cast(y, dtype);
+}
+
+// A flag that must be known: 1, 0, or -1 after an error.
+int Flag(OpBuilder& b, const char* name) {
+  const auto known = b.ConstantOf(b.Tensor(name));
+  if (b.ok() && (!known || known->count() != 1))
+    b.Unsupported("'" + std::string(name) + "' is data");
+  return b.ok() ? (known->DoubleAt(0) != 0 ? 1 : 0) : -1;
+}
+
+// param: 1 for one scale per channel; 2 where the mask for gradients is a second result.
+void FakeQuantize(OpBuilder& b) {
+  const bool channels = (b.row().param & 1) != 0;
+  Value* x = b.Tensor("self");
+  const int64_t axis = channels ? b.Axis(b.Int("axis"), b.Rank(x)) : -1;
+  const bool on = !b.HasArg("fake_quant_enabled") || Flag(b, "fake_quant_enabled") != 0;
+  Parameters p;
+  p.scale =
+      b.Arg("scale").is_tensor() ? b.Cast(b.Tensor("scale"), DType::kF32) : ScaleOf(b, "scale");
+  p.zero = b.Arg("zero_point").is_tensor() ? b.Tensor("zero_point")
+                                           : b.Scalar(DType::kI32, double(b.Int("zero_point")));
+  if (b.ok() && IsFloat(p.zero->dtype())) return b.Unsupported("zero points that are no integers");
+  Value* y = on ? ThroughIntegers(b, x, p, axis) : x;
+  if (!b.ok()) return;
+  b.Return(y);
+  if ((b.row().param & 2) != 0) b.Return(IValue());
+}
+
+// What modules of quantisation-aware training call: an observer and a fake quantisation.
+void ObserveAndQuantize(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  const int observes = Flag(b, "observer_on"), quantizes = Flag(b, "fake_quant_on");
+  if (!b.ok()) return;
+  if (observes != 0) {
+    return b.Unsupported(
+        "an observer that still learns its range; apply torch.ao.quantization.disable_observer");
+  }
+  if (quantizes == 0) return b.Return(x);
+  const int64_t axis = b.Bool("per_row_fake_quant") ? b.Axis(b.Int("ch_axis"), b.Rank(x)) : -1;
+  b.Return(ThroughIntegers(b, x, {b.Cast(b.Tensor("scale"), DType::kF32), b.Tensor("zero_point")},
+                           axis));
+}
+
+// x times the transposed bytes, whose rows have a scale each.
+void ByteLinear(OpBuilder& b) {
+  Value* x = b.Tensor("self");
+  Value* scales = b.Cast(b.Tensor("scales"), DType::kF32);
+  if (!b.ok()) return;
+  Value* w = b.Emit(
+      OpId::kDequantize, {b.Tensor("mat2"), scales},
+      {{"axis", int64_t{0}}, {"block", int64_t{0}}, {"to", static_cast<int64_t>(DType::kF32)}});
+  b.Return(LinearOf(b, x, b.Cast(w, x->dtype()), nullptr));
+}
+
 constexpr Row kRows[] = {
+    {"aten::fake_quantize_per_tensor_affine", FakeQuantize, OpId::kQuantize},
+    {"aten::fake_quantize_per_channel_affine", FakeQuantize, OpId::kQuantize, 1},
+    {"aten::fake_quantize_per_tensor_affine_cachemask", FakeQuantize, OpId::kQuantize, 2},
+    {"aten::fake_quantize_per_channel_affine_cachemask", FakeQuantize, OpId::kQuantize, 3},
+    {"aten::_fake_quantize_per_tensor_affine_cachemask_tensor_qparams", FakeQuantize,
+     OpId::kQuantize, 2},
+    {"aten::fused_moving_avg_obs_fake_quant", ObserveAndQuantize, OpId::kQuantize},
+    {"aten::_weight_int8pack_mm", ByteLinear, OpId::kDequantize},
     {"quantized_decomposed::quantize_per_tensor", Quantize, OpId::kQuantize},
     {"quantized_decomposed::quantize_per_channel", Quantize, OpId::kQuantize, 1},
     {"quantized_decomposed::dequantize_per_tensor", Dequantize, OpId::kDequantize},

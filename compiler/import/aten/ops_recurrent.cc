@@ -422,6 +422,16 @@ constexpr Row kRows[] = {
 // A packed sequence is kept as the padded tensor that it was packed from, steps first, and the
 // lengths, so that nothing has a size that depends on data.
 
+// Whether each step of each sequence is one: bool [steps, batch, 1, ...].
+Value* StepsWithin(OpBuilder& b, const Value* x, Value* lengths) {
+  Value* steps = b.Unsqueeze(b.Arange(b.Dim(x, 0), DType::kI64), 1);
+  Value* within = b.Binary(OpId::kLess, steps, lengths);
+  if (!b.ok()) return within;
+  ir::Shape shape = within->shape();
+  shape.resize(x->rank(), Dim(1));
+  return b.Reshape(within, std::move(shape));
+}
+
 void Pack(OpBuilder& b) {
   Value* x = b.Tensor("input");
   Value* lengths = b.Cast(b.Tensor("lengths"), DType::kI64);
@@ -433,21 +443,16 @@ void Pack(OpBuilder& b) {
     if (longest < 1 || longest > b.Max(b.Dim(x, 0))) return b.Invalid("lengths beyond the steps");
     x = b.SliceAxis(x, 0, 0, longest);
   }
+  // Packing drops what is behind a sequence's end: there it may be no index of a table.
+  if (!IsFloat(x->dtype())) {
+    x = b.Where(StepsWithin(b, x, lengths), x, b.ScalarLike(x, 0));
+    if (!b.ok()) return;
+  }
   const VariablePtr data = b.context().NewVariable(x, Form::kPacked);
   const VariablePtr sizes = b.context().NewVariable(lengths, Form::kPackedSizes);
   sizes->packed = data;
   b.Return(IValue::Tensor(data));
   b.Return(IValue::Tensor(sizes));
-}
-
-// Whether each step of each sequence is one: bool [steps, batch, 1, ...].
-Value* StepsWithin(OpBuilder& b, const Value* x, Value* lengths) {
-  Value* steps = b.Unsqueeze(b.Arange(b.Dim(x, 0), DType::kI64), 1);
-  Value* within = b.Binary(OpId::kLess, steps, lengths);
-  if (!b.ok()) return within;
-  ir::Shape shape = within->shape();
-  shape.resize(x->rank(), Dim(1));
-  return b.Reshape(within, std::move(shape));
 }
 
 // The steps that were packed, which must be those of the longest sequence since sizes don't depend
@@ -460,14 +465,22 @@ void PadPacked(OpBuilder& b) {
   if (!b.ok()) return;
   x = b.Where(StepsWithin(b, x, lengths), x, b.NumberAs(b.Scalar("padding_value"), x->dtype()));
   if (total > 0) {
-    const int64_t have = b.StaticDim(x, 0);
-    if (!b.ok()) return;
-    if (total < have) x = b.SliceAxis(x, 0, 0, total);
-    if (total > have) {
+    // Of a number of steps that is not known, total_length more than there are, cut off.
+    const ir::Dim steps = b.Dim(x, 0);
+    const bool known = steps.is_constant();
+    if (!known || steps.constant() < total) {
       ir::Shape shape = x->shape();
-      shape[0] = total - have;
+      shape[0] = known ? total - steps.constant() : total;
       Value* fill = b.NumberAs(b.Scalar("padding_value"), x->dtype());
       x = b.Concat({x, b.Expand(fill, std::move(shape))}, 0);
+    }
+    if (!known || steps.constant() > total) {
+      x = b.SliceAxis(x, 0, 0, total);
+      Value* fits =
+          b.Binary(OpId::kLessEqual, lengths, b.ScalarLike(lengths, static_cast<double>(total)));
+      b.Fail(b.context().Check(b.Wrap(AllTrue(b, fits)),
+                               "pad_packed_sequence: a sequence is longer than total_length",
+                               b.site()));
     }
   } else {
     b.Fail(b.context().ShapeOf(b.Arg("batch_sizes").variable()).status());

@@ -240,6 +240,20 @@ void VectorNorm(OpBuilder& b) {
   if (b.ok()) b.Return(NormOf(b, x, p, AxesArg(b, x), KeepDim(b)));
 }
 
+// The sum or an extreme of the singular values of the matrices along two axes.
+Value* SpectralNorm(OpBuilder& b, Value* x, std::vector<int64_t> axes, ReduceKind kind, bool keep) {
+  std::vector<int64_t> perm;
+  for (int64_t i = 0; i < b.Rank(x); ++i) {
+    if (i != axes[0] && i != axes[1]) perm.push_back(i);
+  }
+  perm.insert(perm.end(), axes.begin(), axes.end());
+  Value* values = b.EmitMany(OpId::kSvd, {b.Transpose(x, std::move(perm))}, 3)[1];
+  Value* y = b.Reduce(kind, values, {b.Rank(values) - 1}, false);
+  if (!keep) return y;
+  std::sort(axes.begin(), axes.end());
+  return b.Unsqueeze(b.Unsqueeze(y, axes[0]), axes[1]);
+}
+
 // linalg_matrix_norm, and linalg_norm which is one of vectors or of matrices.
 void MatrixNorm(OpBuilder& b) {
   Value* x = b.Tensor(b.HasArg("A") ? "A" : "self");
@@ -256,11 +270,17 @@ void MatrixNorm(OpBuilder& b) {
     std::sort(axes.begin(), axes.end());
     return b.Return(NormOf(b, x, 2, axes, keep));
   }
-  if (order.kind() == Kind::kString) return b.Unsupported("the nuclear norm");
-  const double p = b.ScalarOf(order).value;
-  if (axes.size() == 1) return b.Return(NormOf(b, x, p, axes, keep));
-  if (axes.size() != 2 || (std::abs(p) != 1 && !std::isinf(p))) {
-    return b.Unsupported("a matrix norm that needs singular values");
+  const bool nuclear = order.kind() == Kind::kString;
+  const double p = nuclear ? 0 : b.ScalarOf(order).value;
+  if (axes.size() == 1 && !nuclear) return b.Return(NormOf(b, x, p, axes, keep));
+  if (axes.size() != 2 || (!nuclear && std::abs(p) != 1 && std::abs(p) != 2 && !std::isinf(p))) {
+    return b.Invalid("a matrix norm of another order than fro, nuc, 1, 2 and inf");
+  }
+  if (nuclear || std::abs(p) == 2) {
+    const ReduceKind kind = nuclear ? ReduceKind::kSum
+                            : p > 0 ? ReduceKind::kMax
+                                    : ReduceKind::kMin;
+    return b.Return(SpectralNorm(b, x, axes, kind, keep));
   }
   // Sums along one axis, then the extreme along the other.
   const int64_t sum_axis = std::isinf(p) ? axes[1] : axes[0];

@@ -2,6 +2,7 @@
 // computed as PyTorch does, in f32.
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <optional>
 
@@ -25,6 +26,7 @@ enum Method : int64_t {
   kCubic = 4 << 2,
   kLinearSmooth = 5 << 2,  // With anti-aliasing.
   kCubicSmooth = 6 << 2,
+  kLanczosSmooth = 7 << 2,
 };
 constexpr int64_t kSpatialMask = 3;
 
@@ -88,11 +90,28 @@ Taps CubicTaps(const Axis& a, int64_t i, bool align_corners) {
   return taps;
 }
 
+double SincOf(double x) {
+  constexpr double kPi = std::numbers::pi;
+  return x == 0 ? 1 : std::sin(kPi * x) / (kPi * x);
+}
+
+// How much a pixel at a distance counts.
+double SmoothWeight(int64_t method, double d) {
+  switch (method) {
+    case kCubicSmooth:
+      return import::CubicWeight(kSmoothCubicA, d);
+    case kLanczosSmooth:
+      return std::fabs(d) < 3 ? SincOf(d) * SincOf(d / 3) : 0;
+    default:
+      return std::max(0.0, 1 - std::fabs(d));
+  }
+}
+
 // The filter is as wide as a new pixel where the image shrinks; weights sum to 1.
-Taps SmoothTaps(const Axis& a, int64_t i, bool align_corners, bool cubic) {
+Taps SmoothTaps(const Axis& a, int64_t i, bool align_corners, int64_t method) {
   const double step = Step(a, align_corners);
   const double stretch = std::max(step, 1.0);
-  const double reach = (cubic ? 2 : 1) * stretch;
+  const double reach = (method == kLanczosSmooth ? 3 : method == kCubicSmooth ? 2 : 1) * stretch;
   const double centre = step * (static_cast<double>(i) + 0.5);
   const double size = static_cast<double>(a.from);
   const auto begin = static_cast<int64_t>(std::clamp(centre - reach + 0.5, 0.0, size));
@@ -101,8 +120,7 @@ Taps SmoothTaps(const Axis& a, int64_t i, bool align_corners, bool cubic) {
   double sum = 0;
   for (int64_t k = begin; k < end; ++k) {
     const double d = (static_cast<double>(k) - centre + 0.5) / stretch;
-    const double w =
-        cubic ? import::CubicWeight(kSmoothCubicA, d) : std::max(0.0, 1 - std::fabs(d));
+    const double w = SmoothWeight(method, d);
     taps.index.push_back(k);
     taps.weight.push_back(w);
     sum += w;
@@ -122,7 +140,7 @@ Taps TapsOf(int64_t method, const Axis& a, int64_t i, bool align_corners) {
     case kCubic:
       return CubicTaps(a, i, align_corners);
     default:
-      return SmoothTaps(a, i, align_corners, method == kCubicSmooth);
+      return SmoothTaps(a, i, align_corners, method);
   }
 }
 
@@ -195,7 +213,7 @@ Value* ResizeAxis(OpBuilder& b, Value* x, int64_t method, const Axis& a, bool al
 // others move pixels.
 bool IgnoresScaleOfEqualSizes(int64_t method, size_t spatial) {
   return (method == kNearest && spatial == 2) || method == kLinear || method == kLinearSmooth ||
-         method == kCubicSmooth;
+         method == kCubicSmooth || method == kLanczosSmooth;
 }
 
 void Resize(OpBuilder& b) {
@@ -248,6 +266,7 @@ constexpr Row kRows[] = {
     {"aten::upsample_bicubic2d", Resize, kNoIr, kCubic | 2},
     {"aten::_upsample_bilinear2d_aa", Resize, kNoIr, kLinearSmooth | 2},
     {"aten::_upsample_bicubic2d_aa", Resize, kNoIr, kCubicSmooth | 2},
+    {"aten::_upsample_lanczos2d_aa", Resize, kNoIr, kLanczosSmooth | 2},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // triple products, the exponential of a matrix, changes of size in place.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <set>
 
@@ -110,72 +111,42 @@ void LogNormalIntegral(OpBuilder& b) {
   b.Return(b.Where(b.Binary(OpId::kLess, x, b.ScalarLike(x, -1)), low, high));
 }
 
-// --- zeta and polygamma --------------------------------------------------------------------------
-
-// The Hurwitz zeta function for s > 1 and q > 0, by Euler's and Maclaurin's formula (Abramowitz and
-// Stegun, 23.1.30).
-Value* Zeta(OpBuilder& b, Value* s, Value* q) {
-  constexpr int kTerms = 10;
-  constexpr double kBernoulli[] = {1.0 / 6,  -1.0 / 30,     1.0 / 42, -1.0 / 30,
-                                   5.0 / 66, -691.0 / 2730, 7.0 / 6,  -3617.0 / 510};
-  Value* minus = b.Unary(OpId::kNeg, s);
-  Value* sum = nullptr;
-  for (int k = 0; k < kTerms; ++k) {
-    Value* term = b.Binary(OpId::kPow, Plus(b, q, k), minus);
-    sum = sum == nullptr ? term : Add(b, sum, term);
+// x for a tail's probability p: Newton's steps on log(ndtr(x)) = log(p), which is concave, from the
+// left of the root.
+Value* LowerQuantile(OpBuilder& b, Value* p) {
+  Value* log = b.Unary(OpId::kLog, p);
+  Value* x = b.Unary(OpId::kNeg, b.Unary(OpId::kSqrt, Times(b, log, -2)));
+  for (int step = 0; step < (IsDouble(p) ? 7 : 5); ++step) {
+    Value* t = Times(b, x, -std::numbers::sqrt2 / 2);  // Not negative.
+    Value* scaled = ScaledErfc(b, t);
+    // log(ndtr(x)) is log(scaled / 2) - t^2, its derivative sqrt(2 / pi) / scaled.
+    Value* now = b.Binary(OpId::kSub, b.Unary(OpId::kLog, Times(b, scaled, 0.5)), Square(b, t));
+    Value* error = b.Binary(OpId::kSub, now, log);
+    Value* move = Mul(b, error, Times(b, scaled, std::sqrt(std::numbers::pi / 2)));
+    x = b.Binary(OpId::kSub, x, move);
   }
-  Value* a = Plus(b, q, kTerms);
-  Value* power = b.Binary(OpId::kPow, a, minus);
-  sum = Add(b, sum, b.Binary(OpId::kDiv, Mul(b, power, a), Plus(b, s, -1)));
-  sum = Add(b, sum, Times(b, power, 0.5));
-  // B_2j / (2j)! s (s+1) ... (s+2j-2) a^(-s-2j+1)
-  Value* inverse = b.Unary(OpId::kReciprocal, a);
-  Value* factor = Mul(b, s, Mul(b, power, inverse));
-  double factorial = 1;
-  for (int j = 1; j <= 8; ++j) {
-    factorial *= (2.0 * j - 1) * (2.0 * j);
-    sum = Add(b, sum, Times(b, factor, kBernoulli[j - 1] / factorial));
-    factor = Mul(b, factor, Mul(b, Plus(b, s, 2.0 * j - 1), Plus(b, s, 2.0 * j)));
-    factor = Mul(b, factor, Square(b, inverse));
-  }
-  return sum;
+  return x;
 }
 
-// pi times the nth derivative of cot(pi x), as a polynomial in cot(pi x).
-std::vector<double> CotangentDerivative(int64_t n) {
-  constexpr double kPi = std::numbers::pi;
-  std::vector<double> p = {0, kPi};
-  for (int64_t i = 0; i < n; ++i) {
-    // c' = -pi (1 + c^2)
-    std::vector<double> next(p.size() + 1, 0);
-    for (size_t k = 1; k < p.size(); ++k) {
-      next[k - 1] -= kPi * static_cast<double>(k) * p[k];
-      next[k + 1] -= kPi * static_cast<double>(k) * p[k];
-    }
-    p = std::move(next);
-  }
-  return p;
-}
-
-// The nth derivative of digamma: (-1)^(n+1) n! zeta(n + 1, x), reflected for x <= 0.
-void PolyGamma(OpBuilder& b) {
-  const int64_t n = b.Int("n");
-  Value* x = FloatSelf(b);
-  if (b.ok() && n < 0) b.Invalid("polygamma of a negative order");
-  if (b.ok() && n > 20) b.Unsupported("polygamma of an order above 20");
+// The x at which the normal distribution's integral is p.
+void NormalQuantile(OpBuilder& b) {
+  Value* p = FloatSelf(b);
   if (!b.ok()) return;
-  if (n == 0) return b.Return(b.Unary(OpId::kDigamma, x));
-  const double sign = n % 2 == 0 ? -1 : 1;
-  Value* positive = b.Binary(OpId::kGreater, x, b.ScalarLike(x, 0));
-  Value* q = b.Where(positive, x, b.Binary(OpId::kSub, b.ScalarLike(x, 1), x));
-  Value* zeta = Zeta(b, b.ScalarLike(x, static_cast<double>(n + 1)), q);
-  Value* y = Times(b, zeta, sign * std::tgamma(static_cast<double>(n + 1)));
-  // cot has period 1: near 0 its argument is exact.
-  Value* angle = Times(b, b.Binary(OpId::kSub, x, b.Unary(OpId::kRound, x)), std::numbers::pi);
-  Value* cot = b.Binary(OpId::kDiv, b.Unary(OpId::kCos, angle), b.Unary(OpId::kSin, angle));
-  Value* reflected =
-      b.Binary(OpId::kSub, Times(b, y, -sign), Polynomial(b, cot, CotangentDerivative(n)));
-  b.Return(b.Where(positive, y, reflected));
+  const double inf = std::numeric_limits<double>::infinity();
+  Value* one = b.ScalarLike(p, 1);
+  Value* zero = b.ScalarLike(p, 0);
+  Value* upper = b.Binary(OpId::kGreater, p, b.ScalarLike(p, 0.5));
+  Value* tail = b.Where(upper, b.Binary(OpId::kSub, one, p), p);
+  Value* middle = Times(b, b.Unary(OpId::kErfInv, b.Binary(OpId::kSub, Times(b, p, 2), one)),
+                        std::numbers::sqrt2);
+  Value* low = LowerQuantile(b, tail);
+  low = b.Where(upper, b.Unary(OpId::kNeg, low), low);
+  Value* y = b.Where(b.Binary(OpId::kGreater, tail, b.ScalarLike(p, 0.1)), middle, low);
+  y = b.Where(b.Binary(OpId::kEqual, p, zero), b.ScalarLike(p, -inf), y);
+  y = b.Where(b.Binary(OpId::kEqual, p, one), b.ScalarLike(p, inf), y);
+  Value* outside =
+      b.Binary(OpId::kLogicalOr, b.Binary(OpId::kLess, p, zero), b.Binary(OpId::kGreater, p, one));
+  b.Return(b.Where(outside, b.ScalarLike(p, std::numeric_limits<double>::quiet_NaN()), y));
 }
 
 // --- matrices ------------------------------------------------------------------------------------
@@ -375,8 +346,7 @@ constexpr Row kRows[] = {
     {"aten::special_spherical_bessel_j0", SphericalBessel},
     {"aten::special_erfcx", ScaledErfcOp},
     {"aten::special_log_ndtr", LogNormalIntegral},
-    {"aten::polygamma", PolyGamma},
-    {"aten::special_polygamma", PolyGamma},
+    {"aten::special_ndtri", NormalQuantile},
     {"aten::matrix_exp", MatrixExponential},
     {"aten::linalg_matrix_exp", MatrixExponential},
     {"aten::_trilinear", Trilinear},

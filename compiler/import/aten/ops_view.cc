@@ -47,21 +47,6 @@ void View(OpBuilder& b) {
   b.Return(b.Reshape(x, std::move(shape)));
 }
 
-// view(dtype) of integers of one size, whose conversion keeps the bytes.
-void ViewOfBits(OpBuilder& b) {
-  Value* x = b.Tensor("self");
-  const DType t = b.DTypeArg("dtype", DType::kNone);
-  if (!b.ok()) return;
-  const auto is_int = [](DType d) { return !IsFloat(d) && d != DType::kBool; };
-  if (t != x->dtype() &&
-      !(is_int(t) && is_int(x->dtype()) && DTypeSize(t) == DTypeSize(x->dtype()))) {
-    return b.Unsupported("a view of the same bytes under another dtype; convert with to()");
-  }
-  b.Return(b.Cast(x, t));
-}
-
-Value* WriteBits(OpBuilder& b, Value* base, Value* view) { return b.Cast(view, base->dtype()); }
-
 void ViewAs(OpBuilder& b) {
   Value* x = b.Tensor("self");
   b.is_copy = b.row().param != 0 && !b.Arg("self").variable()->contiguous;
@@ -254,7 +239,6 @@ void Alias(OpBuilder& b) {
 
 constexpr Row kRows[] = {
     {"aten::view", View, OpId::kIdentity, 0, true, WriteReshaped},
-    {"aten::view.dtype", ViewOfBits, OpId::kIdentity, 0, true, WriteBits},
     {"aten::_unsafe_view", View},
     {"aten::view_copy", View},
     {"aten::reshape", View, OpId::kIdentity, 1, true, WriteReshaped},

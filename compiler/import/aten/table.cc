@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "compiler/import/aten/ops.h"
+#include "compiler/import/aten/ops_numeric.h"
 
 namespace floe::aten {
 
@@ -15,7 +16,7 @@ std::span<const std::span<const Row>> AllRows() {
       CtcRows(),       DistanceRows(),   EmbeddingRows(), ImageRows(),     LinearRows(),
       LossRows(),      NormRows(),       PadRows(),       PoolRows(),      QuantizeRows(),
       RecurrentRows(), ResizeRows(),     FourierRows(),   SpecialRows(),   ComplexFromRealRows(),
-      PackRows()};
+      PackRows(),      BitRows(),        GammaRows(),     SolveRows()};
   return kAll;
 }
 
@@ -47,6 +48,8 @@ const Row* FindRow(const Schema& schema, Form form) {
   static const auto& kComplex = *[] {
     auto* index = new Index();
     AddTo(index, ComplexRows());
+    AddTo(index, ComplexMathRows());
+    AddTo(index, ComplexBitRows());
     AddTo(index, ComplexPartRows());
     AddTo(index, FourierRows());  // They take both.
     return index;

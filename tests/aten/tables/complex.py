@@ -80,6 +80,48 @@ two("vdot", torch.vdot, (5,), (5,))
 op("matmul.real", lambda x, y: C(x) @ y.to(torch.complex64), T(3, 4, 2), T(4, 5))
 two("outer", torch.outer, (3,), (4,))
 
+two("prod", torch.prod, (3, 5))
+two("prod.dim", lambda x: x.prod(1), (3, 7))
+two("prod.keepdim", lambda x: x.prod(0, keepdim=True), (4, 3))
+two("prod.double", lambda x: x.prod(1, dtype=torch.complex128), (3, 4))
+for formula, shapes in {
+    "ij,jk->ik": ((3, 4), (4, 5)),
+    "bij,bjk->bik": ((2, 3, 4), (2, 4, 5)),
+    "ii->i": ((4, 4),),
+    "...ij,...kj->...ik": ((2, 3, 4), (2, 5, 4)),
+    "i,i->": ((6,), (6,)),
+    "ij,jk,kl->il": ((2, 3), (3, 4), (4, 2)),
+}.items():
+    name = formula.replace(",", "_").replace("->", "_to_").replace("...", "etc")
+    two(f"einsum.{name}", lambda *xs, e=formula: torch.einsum(e, *xs), *shapes)
+op("einsum.mixed", lambda x, y: torch.einsum("ij,jk->ik", C(x), y.to(torch.complex64)), T(3, 4, 2), T(4, 5))
+for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "square", "log2", "log10", "log1p", "expm1", "sigmoid"):
+    two(name, getattr(torch, name), (3, 5))
+two("tanh.large", lambda x: torch.tanh(x * 60), (3, 5))
+two("norm", lambda x: torch.linalg.vector_norm(x, dim=1), (3, 5))
+two("norm.1", lambda x: torch.linalg.vector_norm(x, 1.0), (3, 5))
+two("old_norm", lambda x: x.norm(), (3, 5))
+two("any_all", lambda x: (x * (x.real > 0)).any(1) & ~x.all(), (3, 5))
+two("count_nonzero", lambda x: torch.count_nonzero(x * (x.real > 0)), (3, 5))
+two("var", lambda x: torch.var(x, 1), (3, 5))
+two("std", lambda x: torch.std(x, dim=0, correction=0), (3, 5))
+two("isclose", lambda x, y: torch.isclose(x, x + 1e-6 * y), (3, 5), (3, 5))
+two("addmm", lambda c, x, y: torch.addmm(c, x, y, beta=0.5, alpha=2), (3, 5), (3, 4), (4, 5))
+two("baddbmm", torch.baddbmm, (2, 3, 5), (2, 3, 4), (2, 4, 5))
+two("addmv", torch.addmv, (3,), (3, 4), (4,))
+two("linear", lambda x, w, b: F.linear(x, w, b), (2, 4), (3, 4), (3,))
+two("conv1d", lambda x, w: F.conv1d(x, w, padding=1), (2, 3, 8), (4, 3, 3))
+two("conv2d.bias", lambda x, w, b: F.conv2d(x, w, b, stride=2), (1, 3, 7, 6), (4, 3, 3, 2), (4,))
+two("solve", lambda a, b: torch.linalg.solve(a + 4 * torch.eye(4), b), (4, 4), (4, 2), tol=1e-4)
+two("solve.vector", lambda a, b: torch.linalg.solve(a + 4 * torch.eye(4), b), (4, 4), (4,), tol=1e-4)
+two("inv", lambda a: torch.linalg.inv(a + 4 * torch.eye(4)), (2, 4, 4), tol=1e-4)
+two("adjoint", lambda x: x.mH @ x, (3, 4))
+two("column_stack", lambda x, y: torch.column_stack([x, y]), (3, 2), (3,))
+two("diag_embed", torch.diag_embed, (2, 3))
+two("rot90", torch.rot90, (3, 4))
+two("fliplr", torch.fliplr, (3, 4))
+two("take_along_dim", lambda x: torch.take_along_dim(x, torch.tensor([[2, 0], [1, 1], [0, 2]]), 1), (3, 4))
+
 # In-place, through views
 two("mul_", lambda x: (x * 1).mul_(2 + 1j), (3, 4))
 
@@ -99,6 +141,34 @@ def _write_row(x):
 
 op("write_parts", _write_parts, T(3, 4, 2))
 op("write_row", _write_row, T(3, 4, 2))
+
+
+def _put(x, y):
+    z = C(x).clone()
+    z[torch.tensor([2, 0])] = C(y)
+    z[:, torch.tensor([1])] *= 1j
+    return z
+
+
+def _put_more(x):
+    z = C(x).clone()
+    z.index_put_((torch.tensor([0, 1, 0]),), torch.tensor(1 + 2j, dtype=torch.complex64), accumulate=True)
+    z.index_add_(1, torch.tensor([0, 2]), z[:, :2].clone())
+    z.index_fill_(0, torch.tensor([2]), 3.0)
+    return z.scatter(1, torch.tensor([[0, 1], [2, 3], [1, 0]]), z[:, :2] * 2)
+
+
+def _real_values(x, y):
+    z = C(x).clone()
+    z[torch.tensor([1])] = y.to(torch.complex64)
+    return torch.index_copy(z, 0, torch.tensor([0]), z[2:3])
+
+
+op("index_put", _put, T(3, 4, 2), T(2, 4, 2))
+op("index_put.more", _put_more, T(3, 4, 2))
+op("index_put.real", _real_values, T(3, 4, 2), T(4))
+op("view.real", lambda x: C(x).view(torch.float32) * 2, T(3, 4, 2))
+op("view.complex", lambda x: torch.view_as_real(x.view(torch.complex64) * 1j), T(3, 4))
 op("view_as_real.read_after_write", lambda x: torch.view_as_real(C(x)) + 1, T(3, 2))
 
 
@@ -144,6 +214,16 @@ two("irfft", torch.fft.irfft, (3, 5))
 two("irfft.odd", lambda x: torch.fft.irfft(x, n=7), (3, 4))
 two("hfft", lambda x: torch.fft.hfft(x), (3, 5))
 op("ihfft", torch.fft.ihfft, T(3, 6))
+for name in ("hfft2", "hfftn"):
+    function = getattr(torch.fft, name)
+    two(name, function, (2, 3, 4))
+    two(f"{name}.s", lambda x, function=function: function(x, s=(4, 5), dim=(0, 1)), (3, 4, 2))
+    two(f"{name}.ortho", lambda x, function=function: function(x, norm="ortho"), (3, 4))
+for name in ("ihfft2", "ihfftn"):
+    function = getattr(torch.fft, name)
+    op(name, function, T(2, 3, 4))
+    op(f"{name}.s", lambda x, function=function: function(x, s=(4, 5), dim=(0, 1)), T(3, 4, 2))
+    op(f"{name}.forward", lambda x, function=function: function(x, norm="forward"), T(3, 5))
 op("rfft2", torch.fft.rfft2, T(2, 4, 6))
 op("irfft2", lambda x: torch.fft.irfft2(torch.fft.rfft2(x), s=(4, 5)), T(2, 4, 5))
 two("fft2", torch.fft.fft2, (2, 3, 4))

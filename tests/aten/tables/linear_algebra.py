@@ -99,6 +99,35 @@ op(
     tol=1e-3,
 )
 op("cholesky_solve", lambda a, b: torch.cholesky_solve(b, torch.linalg.cholesky(a)), SQUARE, T(4, 2), tol=1e-3)
+for p in ("nuc", 2, -2):
+    op(f"matrix_norm.{p}", lambda x, p=p: torch.linalg.matrix_norm(x, p), T(3, 4, 5), tol=1e-4)
+    op(f"norm.{p}", lambda x, p=p: torch.linalg.norm(x, p, dim=(0, 2), keepdim=True), T(3, 4, 5), tol=1e-4)
+op("nuclear_norm", lambda x: torch.norm(x, "nuc"), T(4, 5), tol=1e-4)
+for p in (None, -2, "fro", 1, "nuc"):
+    op(f"cond.{p}", lambda x, p=p: torch.linalg.cond(x, p), SQUARE, tol=1e-3)
+LOW_RANK = T(2, 5, 4, then=lambda x: x[..., :2] @ x[..., :2].transpose(1, 2)[..., :2, :4])
+op("matrix_rank", torch.linalg.matrix_rank, LOW_RANK)
+op("matrix_rank.tol", lambda x: torch.linalg.matrix_rank(x, tol=0.5), T(3, 4, 4))
+op("matrix_rank.rtol", lambda x: torch.linalg.matrix_rank(x, atol=0.1, rtol=0.2), T(3, 4, 4))
+op("matrix_rank.hermitian", lambda x: torch.linalg.matrix_rank(x, hermitian=True), SQUARE)
+op("tensorinv", lambda x: torch.linalg.tensorinv(x + 3 * torch.eye(6).reshape(2, 3, 6), ind=2), T(2, 3, 6), tol=1e-3)
+op("tensorsolve", lambda a, b: torch.linalg.tensorsolve(a + 4 * torch.eye(6).reshape(2, 3, 6), b), T(2, 3, 6),
+   T(2, 3), tol=1e-3)
+op("tensorsolve.dims",
+   lambda a, b: torch.linalg.tensorsolve((a + 4 * torch.eye(6).reshape(2, 3, 6)).permute(2, 0, 1), b, dims=(0,)),
+   T(2, 3, 6), T(2, 3), tol=1e-3)
+op("lstsq", lambda a, b: list(torch.linalg.lstsq(a, b))[:3], T(6, 3), T(6, 2), tol=1e-3)
+op("lstsq.wide", lambda a, b: torch.linalg.lstsq(a, b).solution, T(2, 3, 5), T(2, 3, 2), tol=1e-3)
+op("svd.old", lambda x: torch.svd(x).S, T(2, 4, 3), tol=1e-4)
+op("svd.old_product", lambda x: (lambda y: y.U @ torch.diag(y.S) @ y.V.t())(torch.svd(x)), T(4, 3), tol=1e-4)
+op("qr.old", lambda x: torch.qr(x)[1].abs(), T(4, 3), tol=1e-4)
+op("pinverse", torch.pinverse, T(4, 3), tol=1e-3)
+op("cholesky_inverse", lambda x: torch.cholesky_inverse(torch.linalg.cholesky(x)), SQUARE, tol=1e-3)
+op("triangular_solve", lambda b, a: torch.triangular_solve(b, a.triu())[0], T(4, 2), SQUARE, tol=1e-3)
+op("triangular_solve.transpose",
+   lambda b, a: torch.triangular_solve(b, a.tril(), upper=False, transpose=True)[0], T(4, 2), SQUARE, tol=1e-3)
+op("householder_product", torch.linalg.householder_product, T(5, 3), T(3), tol=1e-4)
+op("householder_product.batch", torch.linalg.householder_product, T(2, 5, 4), T(2, 2), tol=1e-4)
 op("rmsnorm_matmul", lambda x, w: (x * torch.rsqrt(x.square().mean(-1, True) + 1e-5)) @ w, T(3, 8), T(8, 4))
 op("standardise", lambda x: (x - x.mean(0)) / (x.std(0) + 1e-5), T(9, 4))
 op("gram", lambda x: (x.flatten(2) @ x.flatten(2).transpose(1, 2)) / x[0].numel(), T(2, 3, 4, 5))
