@@ -388,6 +388,8 @@ constexpr Row kRows[] = {
     {"aten::sym_size", SymSize},
     {"aten::_shape_as_tensor", ShapeAsTensor},
     {"aten::_assert_tensor_metadata", Nothing},
+    {"aten::_linalg_check_errors", Nothing},  // The factors themselves say what failed: NaN.
+    {"aten::_print", Nothing},
     {"aten::sym_constrain_range", Nothing},
     {"aten::sym_constrain_range_for_size", Nothing},
     {"aten::_assert_scalar", AssertScalar},

@@ -341,6 +341,26 @@ absl::Status Importer::RunInline(const Node& node, size_t graph_at, Scope& scope
   return DefineResults(node, flat, scope);
 }
 
+// with_effects(token, op, operands...) gives (token, results...): an op that is kept for what it
+// does, in its order. Floe keeps checks anyway, so the op is walked as if it stood alone.
+absl::Status Importer::RunWithEffects(const Node& node, Scope& scope) {
+  if (node.inputs.size() < 2 || node.inputs[1].arg.kind != ArgKind::kOperator ||
+      node.outputs.empty()) {
+    return absl::InvalidArgumentError("its arguments are not a token, an operator and operands");
+  }
+  Node inner = node;
+  inner.target = node.inputs[1].arg.text;
+  inner.inputs.erase(inner.inputs.begin(), inner.inputs.begin() + 2);
+  inner.outputs.erase(inner.outputs.begin());
+  if (OperatorName(inner.target).starts_with("higher_order::")) {
+    return absl::UnimplementedError("an operator of graphs with effects");
+  }
+  if (node.outputs[0].kind == ArgKind::kName) {
+    FLOE_TRY(Define(node.outputs[0].text, {IValue()}, node, scope));
+  }
+  return RunNode(inner, scope);
+}
+
 // What is in a graph that cannot be walked, judged by the names of its ops.
 absl::Status Importer::CheckByName(const Graph& graph, const Scope& scope) {
   for (const Node& node : graph.nodes) {
@@ -378,6 +398,8 @@ absl::Status Importer::RunHigherOrder(const Node& node, const std::string& name,
   } else if (name == "higher_order::invoke_subgraph" || name == "higher_order::strict_mode" ||
              name == "higher_order::tag_activation_checkpoint" || name == "higher_order::wrap") {
     status = RunInline(node, 0, scope);
+  } else if (name == "higher_order::with_effects") {
+    status = RunWithEffects(node, scope);
   } else {
     known = false;
   }

@@ -130,6 +130,7 @@ class Importer {
   absl::StatusOr<aten::IValue> StatedZeros(const std::string& name, const aten::CallSite& site,
                                            const Scope& scope);
   absl::Status RunInline(const Node& node, size_t graph_at, Scope& scope);
+  absl::Status RunWithEffects(const Node& node, Scope& scope);
   absl::StatusOr<Values> RunGraph(const Graph& graph, const Values& arguments, const Node& node,
                                   Scope& outer);
   absl::StatusOr<Values> OperandList(const Node& node, size_t i, Scope& scope);
