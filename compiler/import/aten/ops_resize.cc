@@ -168,7 +168,15 @@ Dim SizeOf(OpBuilder& b, const Dim& from, double scale) {
     if (rounded == scale && scale >= 1 && scale <= 1e6) {
       return b.Mul(from, static_cast<int64_t>(rounded));
     }
-    b.Unsupported("a scale factor that is not whole for a dynamic dimension");
+    // Few binary digits: the product is exact for every size.
+    constexpr int kDigits = 10;
+    const double digits = std::ldexp(scale, kDigits);
+    if (digits >= 1 && digits <= 1e6 && std::nearbyint(digits) == digits) {
+      const std::optional<Dim> to =
+          Dim::DivFloor(b.Mul(from, static_cast<int64_t>(digits)), int64_t{1} << kDigits);
+      if (to) return *to;
+    }
+    b.Unsupported(absl::StrFormat("scale factor %g for a dynamic dimension", scale));
     return 1;
   }
   const double to = std::floor(static_cast<double>(from.constant()) * scale);
@@ -185,16 +193,95 @@ Value* RepeatEach(OpBuilder& b, Value* x, int64_t axis, int64_t times) {
   return b.Reshape(b.Expand(b.Unsqueeze(x, axis + 1), std::move(wide)), std::move(flat));
 }
 
-// One axis of a size that is known at run time only: nearest by a whole factor.
-Value* ResizeDynamic(OpBuilder& b, Value* x, int64_t method, int64_t axis, const Dim& to) {
-  const Dim from = b.Dim(x, axis);
-  const std::optional<Dim> times = b.Min(from) > 0 ? Dim::DivExact(to, from) : std::nullopt;
-  const bool nearest = method == kNearest || method == kNearestExact;
-  if (nearest && times && times->is_constant() && times->constant() > 0) {
-    return RepeatEach(b, x, axis, times->constant());
+// An axis whose sizes are known at run time only. What Axis and Taps are to numbers, this is to
+// tensors: positions and weights are vectors of [to], in `dtype`.
+struct RunAxis {
+  OpBuilder& b;
+  int64_t axis;
+  Dim from, to;
+  double given_scale;
+  bool align_corners;
+  DType dtype;
+
+  Value* Number(double v) const { return b.Scalar(dtype, v); }
+  Value* Size(const Dim& d) const { return b.Cast(b.DimValue(d), dtype); }
+  Value* Clamp(Value* x, double low, const Dim& high) const {
+    return b.Binary(OpId::kMinimum, b.Binary(OpId::kMaximum, x, Number(low)), Size(high));
   }
-  b.Unsupported(absl::StrFormat("resizes axis %d from %s to %s; fix that dimension", axis,
-                                b.Text(from), b.Text(to)));
+  Value* Step() const {
+    if (!align_corners && given_scale > 0) return Number(1 / given_scale);
+    if (!align_corners) return b.Binary(OpId::kDiv, Size(from), Size(to));
+    Value* most = b.Binary(OpId::kMaximum, Size(b.Sub(to, 1)), Number(1));
+    return b.Binary(OpId::kDiv, Size(b.Sub(from, 1)), most);
+  }
+  // (new position + shift) * step - back.
+  Value* Sources(double shift, double back) const {
+    Value* at = Plus(b, b.Arange(to, dtype), shift);
+    return Plus(b, b.Binary(OpId::kMul, at, Step()), -back);
+  }
+  // Rows of x at positions, which are cut to the axis.
+  Value* Pick(Value* x, Value* positions) const {
+    return b.Gather(x, b.Cast(Clamp(positions, 0, b.Sub(from, 1)), DType::kI64), axis);
+  }
+  Value* Weighted(Value* x, Value* positions, Value* weight) const {
+    return b.Binary(OpId::kMul, Pick(x, positions), AlongAxis(b, weight, axis, b.Rank(x)));
+  }
+};
+
+Value* LinearAtRun(const RunAxis& a, Value* x) {
+  OpBuilder& b = a.b;
+  const double half = a.align_corners ? 0 : 0.5;
+  Value* source = a.Clamp(a.Sources(half, half), 0, b.Sub(a.from, 1));
+  Value* low = b.Unary(OpId::kFloor, source);
+  Value* w = b.Binary(OpId::kSub, source, low);
+  Value* rest = b.Binary(OpId::kSub, a.Number(1), w);
+  return b.Binary(OpId::kAdd, a.Weighted(x, low, rest), a.Weighted(x, Plus(b, low, 1), w));
+}
+
+// CubicWeight() of distances within 1, and of those from 1 to 2.
+Value* NearCubic(OpBuilder& b, Value* d) {
+  Value* inner = Plus(b, Times(b, d, kCubicA + 2), -(kCubicA + 3));
+  return Plus(b, b.Binary(OpId::kMul, b.Binary(OpId::kMul, inner, d), d), 1);
+}
+Value* FarCubic(OpBuilder& b, Value* d) {
+  Value* inner = Plus(b, Times(b, d, kCubicA), -5 * kCubicA);
+  inner = Plus(b, b.Binary(OpId::kMul, inner, d), 8 * kCubicA);
+  return Plus(b, b.Binary(OpId::kMul, inner, d), -4 * kCubicA);
+}
+
+Value* CubicAtRun(const RunAxis& a, Value* x) {
+  OpBuilder& b = a.b;
+  const double half = a.align_corners ? 0 : 0.5;
+  Value* source = a.Sources(half, half);
+  Value* base = b.Unary(OpId::kFloor, source);
+  Value* t = b.Binary(OpId::kSub, source, base);
+  Value* rest = b.Binary(OpId::kSub, a.Number(1), t);
+  Value* const weights[] = {FarCubic(b, Plus(b, t, 1)), NearCubic(b, t), NearCubic(b, rest),
+                            FarCubic(b, Plus(b, rest, 1))};
+  Value* sum = nullptr;
+  for (int k = 0; k < 4; ++k) {
+    Value* part = a.Weighted(x, Plus(b, base, k - 1), weights[k]);
+    sum = sum == nullptr ? part : b.Binary(OpId::kAdd, sum, part);
+  }
+  return sum;
+}
+
+Value* ResizeDynamic(OpBuilder& b, Value* x, int64_t method, RunAxis a) {
+  const std::optional<Dim> times = b.Min(a.from) > 0 ? Dim::DivExact(a.to, a.from) : std::nullopt;
+  const bool exact = method == kNearestExact;
+  if (method == kNearest || exact) {
+    const bool whole = times && times->is_constant() && times->constant() > 0;
+    if (whole && (a.given_scale <= 0 || a.given_scale == static_cast<double>(times->constant()))) {
+      return RepeatEach(b, x, a.axis, times->constant());
+    }
+    a.dtype = DType::kF32;  // As for every image.
+    a.align_corners = false;
+    return a.Pick(x, b.Unary(OpId::kFloor, a.Sources(exact ? 0.5 : 0, 0)));
+  }
+  if (method == kLinear) return LinearAtRun(a, x);
+  if (method == kCubic) return CubicAtRun(a, x);
+  b.Unsupported(absl::StrFormat("resizes axis %d from %s to %s with anti-aliasing; fix that size",
+                                a.axis, b.Text(a.from), b.Text(a.to)));
   return x;
 }
 
@@ -242,7 +329,9 @@ void Resize(OpBuilder& b) {
         scales[i] > 0 && scales[i] != 1 && !align_corners && !IgnoresScaleOfEqualSizes(method, n);
     if (from == sizes[i] && !scaled) continue;
     if (!from.is_constant() || !sizes[i].is_constant()) {
-      x = ResizeDynamic(b, x, method, axis, sizes[i]);
+      const DType positions = dtype == DType::kF64 ? DType::kF64 : DType::kF32;
+      x = ResizeDynamic(b, x, method,
+                        {b, axis, from, sizes[i], scales[i], align_corners, positions});
     } else {
       x = ResizeAxis(b, x, method,
                      {axis, from.constant(), sizes[i].constant(), scales[i], dtype == DType::kF64},

@@ -80,6 +80,39 @@ sizes(
     (1, 2, 2, 9),
     dyn=({2: L, 3: Dim("w", min=2, max=16)},),
 )
+for mode in ("bilinear", "bicubic"):
+    for how, options in (
+        ("half", {"scale_factor": 0.5}),
+        ("one_and_a_half", {"scale_factor": 1.5}),
+        ("recomputed", {"scale_factor": 1.5, "recompute_scale_factor": True}),
+        ("corners", {"scale_factor": 2.0, "align_corners": True}),
+    ):
+        sizes(
+            f"dynamic.{mode}.{how}",
+            lambda x, mode=mode, options=options: F.interpolate(x, mode=mode, **options),
+            f32,
+            (1, 2, 4, 6),
+            (1, 2, 5, 7),
+            (1, 2, 2, 9),
+            dyn=({2: Dim("h", min=2, max=32), 3: Dim("w", min=2, max=16)},),
+        )
+for mode in ("nearest", "nearest-exact"):
+    sizes(
+        f"dynamic.{mode}.one_and_a_half",
+        lambda x, mode=mode: F.interpolate(x, scale_factor=1.5, mode=mode),
+        f32,
+        (1, 2, 4, 6),
+        (1, 2, 5, 7),
+        (1, 2, 2, 9),
+        dyn=({2: Dim("h", min=2, max=32), 3: Dim("w", min=2, max=16)},),
+    )
+op(
+    "dynamic.resize_like",
+    lambda x, y: F.interpolate(x, size=y.shape[2:], mode="bilinear") + y,
+    sets=[[T(1, 2, a, b), T(1, 2, c, d)] for a, b, c, d in ((3, 4, 7, 5), (5, 6, 5, 6), (2, 9, 3, 2))],
+    dyn=({2: Dim("h", min=2, max=16), 3: Dim("w", min=2, max=16)}, {2: Dim("a", min=2, max=16), 3: Dim("b", min=2, max=16)}),
+    forms=("pt2",),
+)
 sizes("dynamic.pool", lambda x: F.adaptive_avg_pool2d(x, 1), f32, (2, 2, 6, 6), (1, 2, 6, 6), (3, 2, 6, 6), dyn=FIRST)
 sizes("dynamic.pad", lambda x: F.pad(x, (1, 2)), f32, (4, 3), (1, 1), (5, 7), dyn=BOTH)
 sizes(
