@@ -59,21 +59,24 @@ double ToleranceOf(const json& model, const json& file) {
   return it == deep.end() ? stated : std::max(stated, it->second);
 }
 
-// Symbols that a form must have as numbers: torch.export takes no dimension of 0, which is among
-// the model's bounds. The form is compiled once for each size that is run.
-std::vector<std::string> NeedNumbers(const json& model, const json& file) {
+// Symbols that are numbers in all forms: the model is compiled once for each size that is run.
+std::vector<std::string> NeedNumbers(const json& model) {
   if (model["name"] == "llama") return {"N", "P"};  // As a server compiles it for one sequence.
-  if (model["name"] == "gpt2" && absl::EndsWith(file["file"].get<std::string>(), ".pt2")) {
-    return {"P"};
-  }
   return {};
+}
+
+bool IsExport(const json& file) { return absl::EndsWith(file["file"].get<std::string>(), ".pt2"); }
+
+// A symbol's least size in a file: torch.export takes no dimension of 0.
+int64_t LeastOf(const json& bounds, const json& file) {
+  return std::max<int64_t>(bounds[0].get<int64_t>(), IsExport(file) ? 1 : 0);
 }
 
 // The model's files, those with NeedNumbers once for each run's sizes.
 std::vector<json> FilesOf(const json& model) {
   std::vector<json> files;
   for (const json& file : model["files"]) {
-    const std::vector<std::string> numbers = NeedNumbers(model, file);
+    const std::vector<std::string> numbers = NeedNumbers(model);
     if (numbers.empty()) files.push_back(file);
     std::set<json> seen;
     for (const json& run : model["runs"][file["dtype"].get<std::string>()]) {
@@ -87,7 +90,7 @@ std::vector<json> FilesOf(const json& model) {
 
 // torch.export takes no dimension of 0: that size is outside of what such a file was made for.
 bool IsOutsideExport(const json& file) {
-  if (!absl::EndsWith(file["file"].get<std::string>(), ".pt2")) return false;
+  if (!IsExport(file)) return false;
   for (const auto& size : file["fixed"]) {
     if (size == 0) return true;
   }
@@ -113,8 +116,8 @@ Options OptionsFor(const json& model, const json& file) {
   }
   for (const auto& item : model["bounds"].items()) {
     if (file["fixed"].contains(item.key())) continue;
-    const auto bounds = item.value().template get<std::vector<int64_t>>();
-    options.dims[item.key()] = {bounds[0], bounds[1], 1};
+    const json& bounds = item.value();
+    options.dims[item.key()] = {LeastOf(bounds, file), bounds[1].template get<int64_t>(), 1};
   }
   return options;
 }
@@ -203,9 +206,12 @@ cli::Array Widened(const Tensor& t) {
   return {DType::kF32, a.dims, bytes};
 }
 
-bool Applies(const json& run, const json& file) {
+bool Applies(const json& model, const json& run, const json& file) {
   for (const auto& [symbol, value] : file["fixed"].items()) {
     if (run["sizes"][symbol] != value) return false;
+  }
+  for (const auto& [symbol, bounds] : model["bounds"].items()) {
+    if (run["sizes"][symbol].get<int64_t>() < LeastOf(bounds, file)) return false;
   }
   return true;
 }
@@ -246,7 +252,7 @@ void RunFile(const json& model, const json& file, const Program& program, Output
   ASSERT_TRUE(session.ok()) << session.outcome().Message();
   for (const json& run : model["runs"][file["dtype"].get<std::string>()]) {
     all->emplace_back();
-    if (!Applies(run, file)) continue;
+    if (!Applies(model, run, file)) continue;
     if (!model["stateful"]) session->ResetStates();
     const std::string what = run["file"];
     const auto arrays = ReadRun(run);
