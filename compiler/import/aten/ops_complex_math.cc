@@ -334,6 +334,26 @@ void Solve(OpBuilder& b) {
   Give(b, {b.Squeeze(b.SliceAxis(z, 0, 0, n), 1), b.Squeeze(b.SliceAxis(z, 0, n, n), 1)});
 }
 
+// linalg_solve_ex, linalg_inv_ex (param 1) and what solve decomposes to (param 2, with factors that
+// only gradients need) also say 0 for "no error".
+void SolveUnchecked(OpBuilder& b) {
+  const bool inverse = b.row().param == 1;
+  const char* matrix = b.HasArg("A") ? "A" : "self";
+  std::vector<IValue> arguments = {b.Arg(matrix)};
+  if (!inverse) arguments.push_back(b.Arg("B"));
+  if (!inverse && !b.Bool("left", true)) return b.Unsupported("X A = B of complex numbers");
+  Value* a = b.AsTensor(b.Arg(matrix));
+  if (b.ok() && a->rank() < 3) b.Invalid("a system without a matrix");
+  if (!b.ok()) return;
+  const std::vector<IValue> y =
+      b.CallMany(inverse ? "aten::linalg_inv" : "aten::linalg_solve", std::move(arguments));
+  if (!b.ok()) return;
+  b.Return(y.at(0));
+  for (int64_t i = 0; i < b.row().param - (inverse ? 1 : 0); ++i) b.Return(IValue());
+  ir::Shape batch(a->shape().begin(), a->shape().end() - 3);
+  b.Return(b.Full(DType::kI32, std::move(batch), 0));
+}
+
 // The conjugate of the transposed matrix.
 void Adjoint(OpBuilder& b) {
   const IValue turned = b.CallMany("aten::mT", {b.Arg("self")})[0];
@@ -377,6 +397,9 @@ constexpr Row kRows[] = {
     {"aten::linalg_solve", Solve},
     {"aten::linalg_inv", Solve, kNoIr, 1},
     {"aten::inverse", Solve, kNoIr, 1},
+    {"aten::linalg_inv_ex", SolveUnchecked, kNoIr, 1},
+    {"aten::linalg_solve_ex", SolveUnchecked},
+    {"aten::_linalg_solve_ex", SolveUnchecked, kNoIr, 2},
     {"aten::adjoint", Adjoint, kNoIr, 0, true},
     {"aten::mH", Adjoint, kNoIr, 0, true},
     {"aten::matrix_H", Adjoint, kNoIr, 0, true},

@@ -120,8 +120,8 @@ void TensorSolve(OpBuilder& b) {
 
 // --- least squares -------------------------------------------------------------------------------
 
-// The least solution, by the pseudo-inverse, and what is left over where A has more rows than
-// columns.
+// The least solution, by the pseudo-inverse; what is left over where A has more rows than columns;
+// the rank; the singular values.
 void LeastSquares(OpBuilder& b) {
   Value* a = b.Tensor("self");
   Value* y = b.Tensor("b");
@@ -136,15 +136,19 @@ void LeastSquares(OpBuilder& b) {
   Value* x = b.MatMul(inverse, y);
   if (!b.ok()) return;
   b.Return(vector ? b.Squeeze(x, b.Rank(x) - 1) : x);
-  Value* rest = b.Full(t, {0}, 0);
-  if (rows > columns) {
+  // Which of the other results there are is up to LAPACK's driver.
+  const std::string driver = b.Given("driver") ? b.String("driver") : "gelsy";
+  const auto none = [&](DType type) { return b.Full(type, {0}, 0); };
+  Value* rest = nullptr;
+  if (rows > columns && driver != "gelsy") {
     Value* gap = b.Binary(OpId::kSub, b.MatMul(a, x), y);
     rest = b.Reduce(ReduceKind::kSumSquare, gap, {b.Rank(gap) - 2}, false);
     if (vector && b.ok()) rest = b.Squeeze(rest, b.Rank(rest) - 1);
   }
-  b.Return(rest);
-  b.Return(RankOf(b, SingularValues(b, a), nullptr, nullptr, given));
-  b.Return(b.Full(t, {0}, 0));
+  b.Return(rest == nullptr ? none(t) : rest);
+  Value* values = SingularValues(b, a);
+  b.Return(driver == "gels" ? none(DType::kI64) : RankOf(b, values, nullptr, nullptr, given));
+  b.Return(driver == "gelsd" || driver == "gelss" ? values : none(t));
 }
 
 // --- factors under older names -------------------------------------------------------------------

@@ -269,6 +269,10 @@ absl::StatusOr<IValue> Importer::AsSize(const Node& node, const std::string& nam
       context_.depth() != 0) {
     return value;
   }
+  if (value.kind() == aten::Kind::kInt) {  // Floats between sizes: the file says what they come to.
+    const std::optional<ir::Dim> known = symbols_.Find(stated->second);
+    if (known) return IValue::Int(*known);
+  }
   const absl::StatusOr<SymExpr> e = symbols_.ParseSize(stated->second);
   if (!e.ok() || e->op != SymExpr::Op::kSymbol || symbols_.Lookup(e->name)) return value;
   const auto range = program_.range_constraints.find(e->name);

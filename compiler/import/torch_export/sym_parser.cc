@@ -1,8 +1,11 @@
 // Symbolic expressions out of their three spellings.
+#include <cmath>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "compiler/import/torch_export/sym_expr.h"
 #include "format/checked.h"
@@ -301,6 +304,9 @@ class Parser {
       Expect(")");
       return OfInt(negative ? -value : value);
     }
+    if (name == "TruncToInt" || name == "FloorToInt") {
+      if (std::optional<SymExpr> e = ScaledSize()) return *std::move(e);
+    }
     if (!Enter()) return {};
     std::vector<SymExpr> args;
     if (!Accept(")")) {
@@ -311,6 +317,39 @@ class Parser {
     }
     --depth_;
     return Apply(name, std::move(args));
+  }
+
+  // Mul(Float('1.5', precision=53), ToFloat(size))), or 1.5*ToFloat(size)): what a scale factor
+  // makes of a size, cut to an integer. Absent, with nothing read, if something else stands there.
+  std::optional<SymExpr> ScaledSize() {
+    const size_t begin = at_;
+    const bool called = Accept("Mul(");
+    std::string digits;
+    if (!called) {
+      while (IsDigit(Peek()) || Peek() == '.') digits += text_[at_++];
+    } else if (Accept("Float(")) {
+      digits = Quoted();
+      SkipAssumptions();
+    }
+    double factor = 0;
+    if (!status_.ok() || !absl::SimpleAtod(digits, &factor) || !Accept(called ? "," : "*") ||
+        !Accept("ToFloat(")) {
+      at_ = status_.ok() ? begin : text_.size();
+      return std::nullopt;
+    }
+    SymExpr size = OrTest();
+    Expect(")");
+    if (called) Expect(")");
+    Expect(")");
+    // Few binary digits: the product is exact for every size.
+    constexpr int kDigits = 10;
+    const double whole = std::ldexp(factor, kDigits);
+    if (!(whole >= 1 && whole <= 1e6) || whole != std::floor(whole)) {
+      FailWith(absl::StatusCode::kUnimplemented, "a factor that is no short binary fraction");
+      return SymExpr();
+    }
+    size = Make(Op::kMul, {std::move(size), OfInt(static_cast<int64_t>(whole))});
+    return Make(Op::kFloorDiv, {std::move(size), OfInt(int64_t{1} << kDigits)});
   }
 
   SymExpr Apply(const std::string& name, std::vector<SymExpr> args) {

@@ -91,10 +91,10 @@ for mode in ("bilinear", "bicubic"):
             f"dynamic.{mode}.{how}",
             lambda x, mode=mode, options=options: F.interpolate(x, mode=mode, **options),
             f32,
-            (1, 2, 4, 6),
+            (1, 2, 8, 6),
             (1, 2, 5, 7),
-            (1, 2, 2, 9),
-            dyn=({2: Dim("h", min=2, max=32), 3: Dim("w", min=2, max=16)},),
+            (1, 2, 4, 9),
+            dyn=({2: Dim("h", min=4, max=32), 3: Dim("w", min=4, max=16)},),
         )
 for mode in ("nearest", "nearest-exact"):
     sizes(
