@@ -95,6 +95,27 @@ void AddOthers(std::vector<Case>* cases) {
                     {Make({1, 2048})},
                     {static_cast<int64_t>(ReduceKind::kMean), 0b1100},
                     {}});
+  // Long sums: of each channel, of each row.
+  cases->push_back({"mean_64x112x112",
+                    KernelId::kReduce,
+                    {Image(64, 112)},
+                    {Make({1, 64})},
+                    {static_cast<int64_t>(ReduceKind::kMean), 0b1100},
+                    {}});
+  cases->push_back({"mean_16x50257",
+                    KernelId::kReduce,
+                    {Make({16, 50257})},
+                    {Make({16, 1})},
+                    {static_cast<int64_t>(ReduceKind::kMean), 0b10},
+                    {}});
+  cases->push_back({"average_56x56_64x56x56",
+                    KernelId::kPool,
+                    {Image(64, 56)},
+                    {Image(64, 1)},
+                    {1, 0, 56, 56, 1, 1, 0, 0, 0, 0, 1, 1},
+                    {}});
+  cases->push_back(
+      {"logits_50257", KernelId::kSoftmax, {Make({1, 50257})}, {Make({1, 50257})}, {1, 0}, {}});
   cases->push_back({"embedding_128_of_30522x768",
                     KernelId::kGather,
                     {Make({30522, 768}), Make({1, 128}, LayoutId::kDense, DType::kI64)},

@@ -7,6 +7,8 @@
 //   isa_members.list.def           the kernels that only some ISAs have
 //   amx/                           the tile unit as kernels see it, and products' loops on it
 //   simd.h                         the vector type of the ISA that the file is compiled for
+//   lanes.h, math.h, narrow.h      comparisons and integers, functions, f16 and bf16 in vectors
+//   sums.h                         sums of many numbers
 //   cpuid.h                        what this machine has
 //
 // Rules of ISA files, which tests/kernels checks with nm: everything but Prepare<Family>,

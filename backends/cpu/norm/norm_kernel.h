@@ -1,14 +1,12 @@
 // Layer norm (Ba et al. 2016) and RMS norm (Zhang and Sennrich 2019): two passes over each row
 // while it is in L1, the mean first and then the centred squares, so that nothing cancels.
-#include "backends/cpu/lanes.h"
 #include "backends/cpu/loops.h"
+#include "backends/cpu/sums.h"
 #include "backends/kernel.h"
 #include "format/attrs.h"
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
-
-inline constexpr int kNormChains = 4;
 
 struct NormRow {
   int64_t width;
@@ -18,28 +16,19 @@ struct NormRow {
   bool rms;
 };
 
-// Sum of (x - mean)^power over the row, in an order that depends on the width only.
+// Sum of (x - mean)^power over the row.
 template <bool kSquares>
 FLOE_INLINE float SumRow(const float* x, int64_t width, float mean) {
-  F32 acc[kNormChains];
-  for (F32& a : acc) a = Zero();
   const F32 m = Broadcast(mean);
-  const auto add = [&](F32 a, F32 v) __attribute__((always_inline)) {
-    if constexpr (!kSquares) return Add(a, v);
-    const F32 d = Sub(v, m);
-    return MulAdd(d, d, a);
-  };
-  int64_t i = 0;
-  for (; i + kNormChains * kWidth <= width; i += kNormChains * kWidth) {
-    for (int c = 0; c < kNormChains; ++c) acc[c] = add(acc[c], Load(x + i + c * kWidth));
-  }
-  for (; i + kWidth <= width; i += kWidth) acc[0] = add(acc[0], Load(x + i));
-  float rest = 0.0f;
-  for (; i < width; ++i) {
-    const float d = x[i] - mean;
-    rest += kSquares ? d * d : x[i];
-  }
-  return SumLanes(Add(Add(acc[0], acc[1]), Add(acc[2], acc[3]))) + rest;
+  return SumPieces(
+      width, [&](int64_t first, int64_t count, F32(&acc)[kSumVecs]) __attribute__((always_inline)) {
+        AccumulateRow(
+            x + first, count, acc, [&](F32 a, F32 v) __attribute__((always_inline)) {
+              if constexpr (!kSquares) return Add(a, v);
+              const F32 d = Sub(v, m);
+              return MulAdd(d, d, a);
+            });
+      });
 }
 
 void NormOne(const NormRow& p, const float* x, float* y) {

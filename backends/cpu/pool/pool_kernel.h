@@ -1,8 +1,8 @@
 // Max and average pooling, channels-last: channels in vectors, windows clipped to the image. A task
 // is a share of the output rows (all images). Between the columns at the left and right edges no
 // window needs clipping.
-#include "backends/cpu/lanes.h"
 #include "backends/cpu/loops.h"
+#include "backends/cpu/sums.h"
 #include "backends/halo.h"
 #include "backends/kernel.h"
 
@@ -43,6 +43,30 @@ FLOE_INLINE F32 PoolStep(bool average, F32 acc, F32 v) {
   return average ? Add(acc, v) : Choose(IsNan(acc), acc, MaxOrSecond(acc, v));
 }
 
+// The sums of a window of more than kSumChain taps.
+template <int kVecs, bool kTail>
+FLOE_INLINE void SumLargeWindow(const float* x, int64_t row_pitch, int64_t pixel_pitch,
+                                int64_t rows, int64_t cols, int64_t tail, F32 (&acc)[kVecs]) {
+  BlockSums<kVecs> sums;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* p = x + i * row_pitch;
+    for (int64_t j = 0; j < cols;) {
+      F32 block[kVecs];
+      FLOE_UNROLL
+      for (int v = 0; v < kVecs; ++v) block[v] = Zero();
+      const int64_t end = cols - j < kSumChain ? cols : j + kSumChain;
+      for (; j < end; ++j, p += pixel_pitch) {
+        FLOE_UNROLL
+        for (int v = 0; v < kVecs; ++v) {
+          block[v] = Add(block[v], kTail ? LoadTail(p, tail) : Load(p + v * kWidth));
+        }
+      }
+      sums.Take(block);
+    }
+  }
+  sums.AddTo(acc);
+}
+
 template <bool kAverage, int kVecs, bool kTail>
 FLOE_INLINE void PoolPixel(const float* x, int64_t row_pitch, int64_t pixel_pitch, int64_t rows,
                            int64_t cols, float scale, int64_t tail, float* y) {
@@ -50,7 +74,9 @@ FLOE_INLINE void PoolPixel(const float* x, int64_t row_pitch, int64_t pixel_pitc
   for (int v = 0; v < kVecs; ++v) {
     acc[v] = kAverage ? Zero() : Broadcast(-__builtin_inff());
   }
-  for (int64_t i = 0; i < rows; ++i) {
+  const bool large = kAverage && rows * cols > kSumChain;
+  if (large) SumLargeWindow<kVecs, kTail>(x, row_pitch, pixel_pitch, rows, cols, tail, acc);
+  for (int64_t i = 0; i < rows && !large; ++i) {
     const float* p = x + i * row_pitch;
     for (int64_t j = 0; j < cols; ++j, p += pixel_pitch) {
       for (int v = 0; v < kVecs; ++v) {

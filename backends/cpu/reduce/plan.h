@@ -21,8 +21,8 @@ struct ReducePlan {
   ReduceAxes kept;     // Without `lane`, outermost first.
   ReduceAxes reduced;  // Without `row`, outermost first.
   int64_t x_offset = 0;
-  // The axis along memory: either results side by side (lanes > 1 of x stride 1), or a row that is
-  // reduced (row elements of x stride row_stride).
+  // Results side by side in memory (lanes > 1 of x stride 1) and the innermost reduced axis (row
+  // elements of x stride row_stride), which lies along memory if there are no lanes.
   int64_t lanes = 1;
   int64_t lane_y_stride = 1;
   int64_t row = 1;

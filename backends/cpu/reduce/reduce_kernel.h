@@ -1,13 +1,19 @@
 // Reductions over any axes. Two shapes of loop: results side by side in vector lanes, accumulated
-// over the reduced axes; or a row along memory reduced in four vector accumulators. The order of
-// additions depends on the shape only.
+// over the reduced axes; or a row along memory dealt to lanes (sums.h). The order of additions
+// depends on the shape only.
 #include "backends/cpu/loops.h"
 #include "backends/cpu/math.h"
 #include "backends/cpu/reduce/plan.h"
+#include "backends/cpu/sums.h"
 #include "format/ops.h"
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
+
+// Whether results are sums, whose chains of additions are kept short.
+template <ReduceKind kKind>
+inline constexpr bool kSums =
+    kKind != ReduceKind::kMax&& kKind != ReduceKind::kMin&& kKind != ReduceKind::kProd;
 
 template <ReduceKind kKind>
 FLOE_INLINE float StartValue() {
@@ -46,20 +52,37 @@ FLOE_INLINE F32 FinishValue(F32 acc, F32 max, float count) {
   return acc;
 }
 
-// Results [lane, lane + width) of one outer index, width <= kVecs * kWidth.
-template <ReduceKind kKind, int kVecs, bool kTail>
+// Results [lane, lane + width) of one outer index, width <= kVecs * kWidth. kBlocks: in more chains
+// than one.
+template <ReduceKind kKind, int kVecs, bool kTail, bool kBlocks>
 FLOE_INLINE void ReduceLanes(const ReducePlan& p, const float* x, int64_t tail, const F32* max,
-                             F32* acc) {
-  for (int v = 0; v < kVecs; ++v) acc[v] = Broadcast(StartValue<kKind>());
+                             F32 (&acc)[kVecs]) {
+  F32 block[kVecs];
+  FLOE_UNROLL
+  for (int v = 0; v < kVecs; ++v) block[v] = Broadcast(StartValue<kKind>());
+  BlockSums<kVecs> sums;
+  int64_t room = kSumChain;
+  const int64_t row = p.row, stride = p.row_stride;
   for (int64_t i = 0; i < p.inner; ++i) {
     const float* from = x + AxesOffset(p.reduced, p.reduced.x_stride, i);
-    for (int64_t r = 0; r < p.row; ++r, from += p.row_stride) {
-      for (int v = 0; v < kVecs; ++v) {
-        const F32 value = kTail ? LoadTail(from, tail) : Load(from + v * kWidth);
-        acc[v] = Accumulate<kKind>(acc[v], value, max[v]);
+    for (int64_t r = 0; r < row;) {
+      const int64_t end = kBlocks && room < row - r ? r + room : row;
+      if (kBlocks) room -= end - r;
+      for (; r < end; ++r, from += stride) {
+        FLOE_UNROLL
+        for (int v = 0; v < kVecs; ++v) {
+          const F32 value = kTail ? LoadTail(from, tail) : Load(from + v * kWidth);
+          block[v] = Accumulate<kKind>(block[v], value, max[v]);
+        }
       }
+      if (!kBlocks || room > 0) continue;
+      sums.Take(block);
+      room = kSumChain;
     }
   }
+  if (kBlocks) sums.AddTo(block);
+  FLOE_UNROLL
+  for (int v = 0; v < kVecs; ++v) acc[v] = block[v];
 }
 
 template <ReduceKind kKind, int kVecs, bool kTail>
@@ -69,9 +92,13 @@ FLOE_INLINE void LaneBlock(const ReducePlan& p, const float* x, int64_t tail, fl
   if constexpr (kKind == ReduceKind::kLogSumExp) {
     F32 none[kVecs];
     for (int v = 0; v < kVecs; ++v) none[v] = Zero();
-    ReduceLanes<ReduceKind::kMax, kVecs, kTail>(p, x, tail, none, max);
+    ReduceLanes<ReduceKind::kMax, kVecs, kTail, false>(p, x, tail, none, max);
   }
-  ReduceLanes<kKind, kVecs, kTail>(p, x, tail, max, acc);
+  if (kSums<kKind> && p.count > kSumChain) {
+    ReduceLanes<kKind, kVecs, kTail, kSums<kKind>>(p, x, tail, max, acc);
+  } else {
+    ReduceLanes<kKind, kVecs, kTail, false>(p, x, tail, max, acc);
+  }
   for (int v = 0; v < kVecs; ++v) {
     const F32 r = FinishValue<kKind>(acc[v], max[v], static_cast<float>(p.count));
     const int64_t n = kTail ? tail : kWidth;
@@ -122,54 +149,56 @@ FLOE_INLINE float HorizontalValue(F32 a) {
   return lanes[0];
 }
 
-// All elements of one result, as rows along memory.
-template <ReduceKind kKind>
+// All elements of one result, as rows along memory. kBlocks: in more chains than one.
+template <ReduceKind kKind, bool kBlocks>
 FLOE_INLINE float ReduceRows(const ReducePlan& p, const float* x, float max_value) {
-  constexpr int kChains = 4;
-  const F32 start = Broadcast(StartValue<kKind>());
   const F32 max = Broadcast(max_value);
-  F32 acc[kChains];
-  for (F32& a : acc) a = start;
+  const auto step = [&](F32 a, F32 v) __attribute__((always_inline)) {
+    return Accumulate<kKind>(a, v, max);
+  };
+  BlockSums<kSumVecs> sums;
+  F32 acc[kSumVecs];
+  FLOE_UNROLL
+  for (int v = 0; v < kSumVecs; ++v) acc[v] = Broadcast(StartValue<kKind>());
+  int64_t room = kSumChain;
   for (int64_t i = 0; i < p.inner; ++i) {
     const float* from = x + AxesOffset(p.reduced, p.reduced.x_stride, i);
-    int64_t r = 0;
-    if (p.row_stride == 1) {
-      for (; r + kChains * kWidth <= p.row; r += kChains * kWidth) {
-        for (int c = 0; c < kChains; ++c) {
-          acc[c] = Accumulate<kKind>(acc[c], Load(from + r + c * kWidth), max);
-        }
+    for (int64_t r = 0; r < p.row;) {
+      int64_t count = p.row - r;
+      if (p.row_stride == 1) {
+        if (kBlocks && count > room * kSumLanes) count = room * kSumLanes;
+        AccumulateRow(from + r, count, acc, step);
+      } else {
+        alignas(64) float next[kSumLanes];
+        if (count > kSumLanes) count = kSumLanes;
+        for (int64_t k = 0; k < count; ++k) next[k] = from[(r + k) * p.row_stride];
+        AccumulateRow(next, count, acc, step);
       }
-      for (; r + kWidth <= p.row; r += kWidth) {
-        acc[0] = Accumulate<kKind>(acc[0], Load(from + r), max);
+      r += count;
+      if constexpr (kBlocks) {
+        room -= (count + kSumLanes - 1) / kSumLanes;
+        if (room > 0) continue;
+        sums.Take(acc);
+        room = kSumChain;
       }
-    }
-    // What is left over, in one vector; the lanes past it keep what they have.
-    while (r < p.row) {
-      alignas(64) float rest[kWidth] = {};
-      alignas(64) float sums[kWidth];
-      alignas(64) float next[kWidth];
-      int n = 0;
-      for (; n < kWidth && r < p.row; ++n, ++r) rest[n] = from[r * p.row_stride];
-      Store(sums, acc[1]);
-      Store(next, Accumulate<kKind>(acc[1], Load(rest), max));
-      for (int k = 0; k < n; ++k) sums[k] = next[k];
-      acc[1] = Load(sums);
     }
   }
-  constexpr ReduceKind kSum =
-      kKind == ReduceKind::kMax || kKind == ReduceKind::kMin || kKind == ReduceKind::kProd
-          ? kKind
-          : ReduceKind::kSum;
-  const F32 all = Merge<kSum>(Merge<kSum>(acc[0], acc[1]), Merge<kSum>(acc[2], acc[3]));
-  return HorizontalValue<kSum>(all);
+  if constexpr (kBlocks) sums.AddTo(acc);
+  constexpr ReduceKind kMerge = kSums<kKind> ? ReduceKind::kSum : kKind;
+  return HorizontalValue<kMerge>(FoldVectors<kSumVecs>(
+      acc, [](F32 a, F32 b) __attribute__((always_inline)) { return Merge<kMerge>(a, b); }));
 }
 
 template <ReduceKind kKind>
 void ReduceOne(const ReducePlan& p, const float* x, float* y) {
   float max = 0.0f;
-  if constexpr (kKind == ReduceKind::kLogSumExp) max = ReduceRows<ReduceKind::kMax>(p, x, 0.0f);
-  const F32 r = FinishValue<kKind>(Broadcast(ReduceRows<kKind>(p, x, max)), Broadcast(max),
-                                   static_cast<float>(p.count));
+  if constexpr (kKind == ReduceKind::kLogSumExp) {
+    max = ReduceRows<ReduceKind::kMax, false>(p, x, 0.0f);
+  }
+  const bool blocks = kSums<kKind> && p.inner * ((p.row + kSumLanes - 1) / kSumLanes) > kSumChain;
+  const float all =
+      blocks ? ReduceRows<kKind, kSums<kKind>>(p, x, max) : ReduceRows<kKind, false>(p, x, max);
+  const F32 r = FinishValue<kKind>(Broadcast(all), Broadcast(max), static_cast<float>(p.count));
   StoreTail(y, 1, r);
 }
 

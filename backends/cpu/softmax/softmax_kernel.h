@@ -4,10 +4,64 @@
 #include "backends/cpu/math.h"
 #include "backends/cpu/pointwise/tile_vm.h"
 #include "backends/cpu/softmax/plan.h"
+#include "backends/cpu/sums.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu::FLOE_ISA {
 namespace {
+
+// Adds e^(x - max) of n numbers to 16 lanes, number i to lane i % 16 of all, and stores them at y
+// if kStore. (Not to kSumLanes: that many exponentials at once do not fit the registers.)
+template <bool kStore>
+FLOE_INLINE void AddExponentials(const float* x, int64_t n, F32 max, float* y,
+                                 F32 (&sums)[kRowVecs]) {
+  F32 acc[kRowVecs];
+  FLOE_UNROLL
+  for (int v = 0; v < kRowVecs; ++v) acc[v] = sums[v];
+  int64_t i = 0;
+  for (; i + kPanel <= n; i += kPanel) {
+    FLOE_UNROLL
+    for (int v = 0; v < kRowVecs; ++v) {
+      const F32 e = Exp(Sub(Load(x + i + v * kWidth), max));
+      if (kStore) Store(y + i + v * kWidth, e);
+      acc[v] = Add(acc[v], e);
+    }
+  }
+  FLOE_UNROLL
+  for (int v = 0; v < kRowVecs; ++v, i += kWidth) {
+    const int64_t left = n - i;
+    if (left <= 0) break;
+    const F32 e = Exp(Sub(left >= kWidth ? Load(x + i) : LoadTail(x + i, left), max));
+    if (left >= kWidth) {
+      if (kStore) Store(y + i, e);
+      acc[v] = Add(acc[v], e);
+    } else {
+      if (kStore) StoreTail(y + i, left, e);
+      acc[v] = FirstLanes(Add(acc[v], e), left, acc[v]);
+    }
+  }
+  FLOE_UNROLL
+  for (int v = 0; v < kRowVecs; ++v) sums[v] = acc[v];
+}
+
+// The sum of e^(x - max) over a row; they are stored at y if kStore.
+template <bool kStore>
+float SumExponentials(const float* x, int64_t n, F32 max, float* y) {
+  constexpr int64_t kPiece = kSumChain * kPanel;
+  F32 acc[kRowVecs];
+  for (F32& a : acc) a = Zero();
+  if (n <= kPiece) {
+    AddExponentials<kStore>(x, n, max, y, acc);
+  } else {
+    BlockSums<kRowVecs> sums;
+    for (int64_t i = 0; i < n; i += kPiece) {
+      AddExponentials<kStore>(x + i, n - i < kPiece ? n - i : kPiece, max, y + i, acc);
+      sums.Take(acc);
+    }
+    sums.AddTo(acc);
+  }
+  return SumAllLanes<kRowVecs>(acc);
+}
 
 void SoftmaxRow(const float* x, float* y, int64_t n, bool log) {
   // The maximum passes over NaN, which the sum then carries into every result.
@@ -22,21 +76,7 @@ void SoftmaxRow(const float* x, float* y, int64_t n, bool log) {
   for (int64_t k = i; k < n; ++k) max = x[k] > max ? x[k] : max;
 
   const F32 m = Broadcast(max);
-  F32 sum = Zero();
-  for (i = 0; i + kWidth <= n; i += kWidth) {
-    const F32 e = Exp(Sub(Load(x + i), m));
-    if (!log) Store(y + i, e);
-    sum = Add(sum, e);
-  }
-  if (i < n) {
-    // Lanes past the end hold e^0 and must not count.
-    alignas(64) float rest[kWidth];
-    Store(rest, Exp(Sub(LoadTail(x + i, n - i), m)));
-    for (int64_t k = n - i; k < kWidth; ++k) rest[k] = 0.0f;
-    if (!log) StoreTail(y + i, n - i, Load(rest));
-    sum = Add(sum, Load(rest));
-  }
-  const float total = SumLanes(sum);
+  const float total = log ? SumExponentials<false>(x, n, m, y) : SumExponentials<true>(x, n, m, y);
   const F32 scale = Div(Broadcast(1.0f), Broadcast(total));
   const F32 shift = Log(Broadcast(total));
   for (i = 0; i < n; i += kWidth) {
@@ -71,14 +111,17 @@ void SoftmaxColumns(const float* x, float* y, int64_t axis, int64_t inner, int64
   };
   F32 max = Broadcast(-__builtin_inff());
   for (int64_t k = 0; k < axis; ++k) max = Maximum(max, load(x + k * inner));
-  F32 sum = Zero();
+  BlockSums<1> sums;
+  F32 sum[1] = {Zero()};
   for (int64_t k = 0; k < axis; ++k) {
     const F32 e = Exp(Sub(load(x + k * inner), max));
     if (!log) store(y + k * inner, e);
-    sum = Add(sum, e);
+    sum[0] = Add(sum[0], e);
+    if ((k + 1) % kSumChain == 0) sums.Take(sum);
   }
-  const F32 scale = Div(Broadcast(1.0f), sum);
-  const F32 shift = Log(sum);
+  sums.AddTo(sum);
+  const F32 scale = Div(Broadcast(1.0f), sum[0]);
+  const F32 shift = Log(sum[0]);
   for (int64_t k = 0; k < axis; ++k) {
     if (log) {
       store(y + k * inner, Sub(Sub(load(x + k * inner), max), shift));
