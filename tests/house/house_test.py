@@ -101,7 +101,7 @@ class HouseTest(unittest.TestCase):
             for path in sources(folder):
                 stem = os.path.basename(path)
                 # Kernel families are compiled by floe_cpu_family(name), tests by a list of their names.
-                family = re.match(r"(?:vec_)?(.+?)_(?:%s|test)\.cc$" % "|".join(isas), stem)
+                family = re.match(r"(.+?)_(?:%s|test)\.cc$" % "|".join(isas), stem)
                 names = [stem] + ([family.group(1)] if family else [])
                 if (stem.endswith((".cc", ".c")) and not any(n in lists for n in names)
                         and not any(fnmatch.fnmatch(path, g) for g in globs)):

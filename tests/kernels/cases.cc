@@ -50,6 +50,11 @@ TensorInfo Packed(LayoutId layout, std::vector<int64_t> dims, int32_t groups) {
 
 TensorInfo Absent() { return TensorInfo{}; }
 
+TensorInfo InLayout(TensorInfo t, LayoutId layout) {
+  t.layout = layout;
+  return t;
+}
+
 KernelCase WithHalfWeights(KernelCase c) {
   c.name += "_f16w";
   c.inputs[1].dtype = DType::kF16;
@@ -90,6 +95,8 @@ PwInstr Pw(PwOp op, uint8_t dst, uint8_t a, uint8_t b, uint8_t c, float imm) {
   i.imm = imm;
   return i;
 }
+
+PwInstr PwImm(PwOp op, uint8_t dst, uint8_t a, float imm) { return Pw(op, dst, a, 0, 0, imm); }
 
 double EvalEpilogue(const KernelCase& c, const std::vector<Logical>& inputs, uint32_t extra,
                     int channel_axis, double value, const std::vector<int64_t>& index) {

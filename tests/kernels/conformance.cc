@@ -2,145 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
-#include "backends/families/winograd.h"
-#include "backends/reference/element.h"
 #include "backends/registry.h"
-#include "tests/kernels/elements.h"
-#include "tests/kernels/guarded_buffer.h"
 #include "tests/kernels/mutate.h"
+#include "tests/kernels/operands.h"
 
 namespace floe::conformance {
 namespace {
 
-constexpr uint32_t kMaxThreads = 3;
-
-bool Exact(DType t) { return !IsFloat(t); }
-
-int64_t Bytes(const TensorInfo& t) {
-  int64_t bytes = 0;
-  if (t.present() && !TensorBytes(t, &bytes).ok()) bytes = -1;
-  return bytes;
-}
-
-int64_t Position(const TensorInfo& t, const std::vector<int64_t>& index) {
-  return ElementOffset(t, index.data()) * DTypeSize(t.dtype);
-}
-
 // --- one execution ------------------------------------------------------------------------------
-
-// The operands of a case in guarded memory.
-struct Operands {
-  std::vector<GuardedBuffer> inputs;
-  std::vector<GuardedBuffer> outputs;
-  std::vector<std::vector<unsigned char>> input_copies;
-  std::vector<const void*> constants;
-};
-
-void FillInput(const KernelCase& c, size_t i, std::mt19937* rng, GuardedBuffer* buffer) {
-  const TensorInfo& t = c.inputs[i];
-  const bool plain = t.layout == LayoutId::kDense || t.layout == LayoutId::kChannelsLast;
-  // Packed layouts are padded with zeros; halos with encoded zeros only if the family reads them.
-  if (!plain || c.reads_input_halo) {
-    std::memset(buffer->data(), t.halo.fill, buffer->size());
-  }
-  const Fill fill = c.fills.empty() ? Fill{} : c.fills[std::min(i, c.fills.size() - 1)];
-  std::uniform_real_distribution<double> real(fill.low, fill.high);
-  std::uniform_int_distribution<int64_t> integer(static_cast<int64_t>(fill.low),
-                                                 static_cast<int64_t>(fill.high));
-  std::vector<int64_t> index(t.rank, 0);
-  int64_t count;
-  if (!ElementCount(t, &count) || count == 0) return;
-  do {
-    double v = Exact(t.dtype) ? static_cast<double>(integer(*rng)) : real(*rng);
-    if (t.dtype == DType::kBool) v = (*rng)() & 1;
-    if (c.element) v = c.element(i, index, v);
-    WriteElement(t.dtype, v, buffer->data() + Position(t, index));
-  } while (NextIndex(t, &index));
-}
-
-// Makes input `i`, winograd_panels16 or winograd_conv's gemm_pairs16, what it has to be: the
-// transform of input 1, packed as conv's weights.
-void TransformFilters(const KernelCase& c, size_t i, Operands* o) {
-  const TensorInfo& u = c.inputs[i];
-  const TensorInfo& w = c.inputs[1];
-  const bool pairs = u.layout == LayoutId::kGemmPairs16;
-  if (i < 2 || w.rank != 4 || w.dims[2] != 3 || w.dims[3] != 3) return;
-  if (w.layout != (pairs ? LayoutId::kConvPairs16 : LayoutId::kConvPanels16)) return;
-  int64_t columns = 0;
-  if (pairs && (!winograd::PairColumns(w.dims[0], &columns) || u.rank != 2 ||
-                u.dims[0] != w.dims[1] || u.dims[1] != columns)) {
-    return;
-  }
-  if (!pairs && (w.dims[0] != u.dims[0] || w.dims[1] != u.dims[1])) return;
-  const int64_t t = pairs ? winograd::kPairTile : u.dims[2];
-  for (int64_t out = 0; out < w.dims[0]; ++out) {
-    for (int64_t in = 0; in < w.dims[1]; ++in) {
-      float filter[9];
-      double transformed[winograd::kMaxTile * winograd::kMaxTile];
-      for (int64_t tap = 0; tap < 9; ++tap) {
-        filter[tap] = static_cast<float>(
-            ReadElement(w.dtype, o->inputs[1].data() + Position(w, {out, in, tap / 3, tap % 3})));
-      }
-      winograd::TransformFilter(static_cast<int>(t), filter, transformed);
-      for (int64_t at = 0; at < t * t; ++at) {
-        const std::vector<int64_t> index =
-            pairs ? std::vector<int64_t>{in, at * (columns / (t * t)) + out}
-                  : std::vector<int64_t>{out, in, at / t, at % t};
-        WriteElement(u.dtype, transformed[at], o->inputs[i].data() + Position(u, index));
-      }
-    }
-  }
-}
-
-// Makes input 2 of an integer product what it has to be: the sums of the columns of input 1.
-void SumColumns(const KernelCase& c, Operands* o) {
-  const TensorInfo& w = c.inputs[1];
-  const TensorInfo& sums = c.inputs[2];
-  const int axis = w.layout == LayoutId::kGemmPanels16x4 ? 1 : 0;
-  int64_t count = 0;
-  if (w.rank <= axis || sums.rank != 1 || sums.dtype != DType::kI32 ||
-      sums.dims[0] != w.dims[axis] || !ElementCount(w, &count) || sums.dims[0] == 0) {
-    return;
-  }
-  std::vector<double> values(static_cast<size_t>(sums.dims[0]), 0);
-  std::vector<int64_t> index(w.rank, 0);
-  if (count != 0) {
-    do {
-      values[static_cast<size_t>(index[static_cast<size_t>(axis)])] +=
-          ReadElement(w.dtype, o->inputs[1].data() + Position(w, index));
-    } while (NextIndex(w, &index));
-  }
-  for (int64_t n = 0; n < sums.dims[0]; ++n) {
-    WriteElement(sums.dtype, values[static_cast<size_t>(n)], o->inputs[2].data() + n * 4);
-  }
-}
-
-Operands MakeOperands(const KernelCase& c, uint64_t slack_inputs, uint32_t seed) {
-  Operands o;
-  std::mt19937 rng(seed);
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    const bool slack = (slack_inputs >> i & 1) != 0;
-    o.inputs.emplace_back(Bytes(c.inputs[i]), slack ? kReadSlack : 0);
-    if (c.inputs[i].present()) FillInput(c, i, &rng, &o.inputs.back());
-    if (c.kernel == KernelId::kWinogradConv && i == 2 && c.inputs[i].present()) {
-      TransformFilters(c, i, &o);
-    }
-    const LayoutId weights = i == 2 ? c.inputs[1].layout : LayoutId::kDense;
-    if (weights == LayoutId::kGemmPanels16x4 || weights == LayoutId::kConvPanels16x4 ||
-        weights == LayoutId::kDepthwiseTaps16x4) {
-      SumColumns(c, &o);
-    }
-    o.input_copies.emplace_back(o.inputs.back().data(),
-                                o.inputs.back().data() + o.inputs.back().size());
-  }
-  for (const TensorInfo& t : c.outputs) o.outputs.emplace_back(Bytes(t));
-  o.constants.assign(c.inputs.size(), nullptr);
-  for (uint32_t i : c.constants) o.constants[i] = o.inputs[i].data();
-  return o;
-}
 
 enum class Mode { kInOrder, kShuffled, kThreads };
 constexpr Mode kModes[] = {Mode::kInOrder, Mode::kShuffled, Mode::kThreads};
@@ -233,31 +106,38 @@ std::vector<unsigned char> Copy(const GuardedBuffer& b) {
 
 // --- comparing ----------------------------------------------------------------------------------
 
-Logical ToLogical(const TensorInfo& t, const unsigned char* data) {
-  Logical l{t, {}};
-  int64_t count;
-  if (!t.present() || !ElementCount(t, &count) || count == 0) return l;
-  std::vector<int64_t> index(t.rank, 0);
-  do {
-    l.values.push_back(ReadElement(t.dtype, data + Position(t, index)));
-  } while (NextIndex(t, &index));
-  return l;
+// What a result is compared with: an element may lie anywhere from `least` to `most`.
+struct Wanted {
+  std::vector<Logical> least, most;  // Of each output; equal but for cases with a range.
+};
+
+// How far an element may lie from `want`; `largest` is of all of them.
+double LimitOf(const KernelCase& c, DType t, double largest, double want) {
+  if (Exact(t)) return 0;
+  if (c.absolute == 0 && c.relative == 0) return c.tolerance * largest;
+  return c.absolute + c.relative * std::abs(want);
 }
 
-void ExpectClose(const Logical& got, const Logical& want, double tolerance) {
-  ASSERT_EQ(got.values.size(), want.values.size());
+void ExpectClose(const KernelCase& c, const Logical& got, const Logical& least,
+                 const Logical& most) {
+  ASSERT_EQ(got.values.size(), least.values.size());
   double largest = 0;
-  for (double v : want.values) {
-    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+  for (const Logical* wanted : {&least, &most}) {
+    for (double v : wanted->values) {
+      if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+    }
   }
-  const double limit = Exact(got.info.dtype) ? 0 : tolerance * largest;
   int reported = 0;
-  for (size_t i = 0; i < want.values.size() && reported < 5; ++i) {
-    const double g = got.values[i], w = want.values[i];
-    if (g == w || (std::isnan(g) && std::isnan(w)) || std::abs(g - w) <= limit) continue;
+  for (size_t i = 0; i < least.values.size() && reported < 5; ++i) {
+    const double g = got.values[i], low = least.values[i], high = most.values[i];
+    if (g == low || (std::isnan(g) && std::isnan(low))) continue;
+    const double below = LimitOf(c, got.info.dtype, largest, low);
+    const double above = LimitOf(c, got.info.dtype, largest, high);
+    if (low - g <= below && g - high <= above) continue;
     ++reported;
-    ADD_FAILURE() << "element " << i << " of " << want.values.size() << ": " << g << ", not " << w
-                  << " (limit " << limit << ")";
+    ADD_FAILURE() << "element " << i << " of " << least.values.size() << ": " << g << ", not "
+                  << low << (low == high ? "" : " to " + std::to_string(high)) << " (limit "
+                  << std::max(below, above) << ")";
   }
 }
 
@@ -300,10 +180,11 @@ Outcome RunOnce(const KernelTable& table, const KernelCase& c, const Footprint& 
   return outcome;
 }
 
+// *in_order: what the table gives, run as one worker.
 void CompareTable(const KernelTable& table, const KernelCase& c, const Footprint& footprint,
-                  const Outcome& twin, uint32_t seed) {
+                  const Outcome& twin, const Wanted& wanted, uint32_t seed, Outcome* in_order) {
   SCOPED_TRACE(testing::Message() << table.backend << "/" << table.isa);
-  Outcome first;
+  Outcome& first = *in_order;
   for (Mode mode : kModes) {
     SCOPED_TRACE(testing::Message() << Workers(mode) << " workers");
     Outcome got = RunOnce(table, c, footprint, mode, -1, seed);
@@ -316,8 +197,8 @@ void CompareTable(const KernelTable& table, const KernelCase& c, const Footprint
     for (size_t i = 0; i < c.outputs.size(); ++i) {
       if (!c.outputs[i].present()) continue;
       SCOPED_TRACE(testing::Message() << "output " << i);
-      ExpectClose(ToLogical(c.outputs[i], got.outputs[i].data()),
-                  ToLogical(c.outputs[i], twin.outputs[i].data()), c.tolerance);
+      ExpectClose(c, ToLogical(c.outputs[i], got.outputs[i].data()), wanted.least[i],
+                  wanted.most[i]);
       ExpectZeroHalo(c.outputs[i], got.outputs[i]);
     }
     first = std::move(got);
@@ -332,26 +213,55 @@ void CompareTable(const KernelTable& table, const KernelCase& c, const Footprint
   }
 }
 
-void CompareOracle(const KernelCase& c, const Outcome& twin, uint64_t slack, uint32_t seed) {
-  const Operands o = MakeOperands(c, slack, seed);
+bool MultipliesAndAddsAtOnce(const KernelTable& table) {
+  const std::string isa = table.isa;
+  return std::string(table.backend) == "cpu" && isa != "sse2" && isa != "amx_plain";
+}
+
+// The inputs as an oracle sees them, and room for the outputs.
+struct LogicalOperands {
   std::vector<Logical> inputs, outputs;
-  for (size_t i = 0; i < c.inputs.size(); ++i) {
-    inputs.push_back(ToLogical(c.inputs[i], o.inputs[i].data()));
-  }
-  for (const TensorInfo& t : c.outputs) {
-    int64_t count = 0;
-    if (t.present()) {
-      ASSERT_TRUE(ElementCount(t, &count));
+
+  LogicalOperands(const KernelCase& c, uint64_t slack, uint32_t seed) {
+    const Operands o = MakeOperands(c, slack, seed);
+    for (size_t i = 0; i < c.inputs.size(); ++i) {
+      inputs.push_back(ToLogical(c.inputs[i], o.inputs[i].data()));
     }
-    outputs.push_back({t, std::vector<double>(static_cast<size_t>(count), NAN)});
+    for (const TensorInfo& t : c.outputs) {
+      int64_t count = 0;
+      if (t.present()) {
+        EXPECT_TRUE(ElementCount(t, &count));
+      }
+      outputs.push_back({t, std::vector<double>(static_cast<size_t>(count), NAN)});
+    }
   }
-  c.oracle(c, inputs, &outputs);
+};
+
+void CompareOracle(const KernelCase& c, const Outcome& twin, uint64_t slack, uint32_t seed) {
+  LogicalOperands o(c, slack, seed);
+  c.oracle(c, o.inputs, &o.outputs);
   for (size_t i = 0; i < c.outputs.size(); ++i) {
     if (!c.outputs[i].present()) continue;
     SCOPED_TRACE(testing::Message() << "twin against oracle, output " << i);
-    ExpectClose(ToLogical(c.outputs[i], twin.outputs[i].data()), outputs[i], c.tolerance);
+    ExpectClose(c, ToLogical(c.outputs[i], twin.outputs[i].data()), o.outputs[i], o.outputs[i]);
     ExpectZeroHalo(c.outputs[i], twin.outputs[i]);
   }
+}
+
+// The case's range, or what the twin gives.
+Wanted WantedOf(const KernelCase& c, const Outcome& twin, uint64_t slack, uint32_t seed) {
+  Wanted wanted;
+  if (c.range) {
+    LogicalOperands o(c, slack, seed);
+    wanted.least = wanted.most = o.outputs;
+    c.range(c, o.inputs, &wanted.least, &wanted.most);
+    return wanted;
+  }
+  for (size_t i = 0; i < c.outputs.size(); ++i) {
+    wanted.least.push_back(ToLogical(c.outputs[i], twin.outputs[i].data()));
+  }
+  wanted.most = wanted.least;
+  return wanted;
 }
 
 // --- mutations ----------------------------------------------------------------------------------
@@ -389,7 +299,26 @@ Status CheckCase(const KernelCase& c, Footprint* footprint) {
   return KernelFootprints().Check(static_cast<uint32_t>(c.kernel), OpOf(c, nullptr), footprint);
 }
 
+std::string VariantOf(const KernelTable& table, const KernelCase& c) {
+  Footprint footprint;
+  EXPECT_TRUE(CheckCase(c, &footprint).ok());
+  const OpInfo op = OpOf(c);
+  GuardedBuffer state(footprint.state_bytes);
+  Schedule schedule;
+  const KernelImpl& impl = table.kernels[static_cast<uint32_t>(c.kernel)];
+  EXPECT_TRUE(impl.prepare(op, PrepareContext{}, state.data(), &schedule).ok());
+  return schedule.variant;
+}
+
+const KernelTable& PlainTileTable() {
+  for (const KernelTable* table : AllKernelTables()) {
+    if (std::string(table->isa) == "amx_plain") return *table;
+  }
+  std::abort();
+}
+
 void RunCase(const KernelCase& c) {
+  SCOPED_TRACE(c.name);
   constexpr uint32_t kSeed = 20240607;
   // Check may look at constants, so operands come first; their slack is only known afterwards.
   Operands first = MakeOperands(c, 0, kSeed);
@@ -402,14 +331,24 @@ void RunCase(const KernelCase& c) {
   const auto id = static_cast<uint32_t>(c.kernel);
   ASSERT_NE(TwinTable().kernels[id].prepare, nullptr) << "the family has no twin";
   const Outcome twin = RunOnce(TwinTable(), c, footprint, Mode::kInOrder, -1, kSeed);
+  EXPECT_EQ(twin.rule, c.rule) << RuleName(twin.rule);
   if (c.oracle && twin.rule == Rule::kNone) {
     CompareOracle(c, twin, footprint.slack_inputs, kSeed);
   }
+  const Wanted wanted = WantedOf(c, twin, footprint.slack_inputs, kSeed);
   int tables = 0;
+  Outcome fused;
   for (const KernelTable* table : AllKernelTables()) {
     if (!table->available() || table->kernels[id].prepare == nullptr) continue;
-    CompareTable(*table, c, footprint, twin, kSeed);
+    Outcome got;
+    CompareTable(*table, c, footprint, twin, wanted, kSeed, &got);
     ++tables;
+    if (!c.same_bits || !MultipliesAndAddsAtOnce(*table)) continue;
+    if (!fused.outputs.empty()) {
+      EXPECT_TRUE(got.outputs == fused.outputs)
+          << table->isa << " has other bits than a better ISA";
+    }
+    fused = std::move(got);
   }
   EXPECT_GE(tables, 2) << "only the twin implements the family";
 }
@@ -442,6 +381,7 @@ void RunMutations(const KernelCase& c, uint32_t seed, int rounds) {
     ++mutants_run;
     SCOPED_TRACE(testing::Message() << "round " << round);
     const Outcome twin = RunOnce(TwinTable(), m, footprint, Mode::kInOrder, -1, seed);
+    const Wanted wanted = WantedOf(m, twin, footprint.slack_inputs, seed);
     for (const KernelTable* table : AllKernelTables()) {
       if (!table->available() || table->kernels[id].prepare == nullptr) continue;
       SCOPED_TRACE(testing::Message() << table->backend << "/" << table->isa);
@@ -452,8 +392,8 @@ void RunMutations(const KernelCase& c, uint32_t seed, int rounds) {
         if (!m.outputs[i].present()) continue;
         // A mutated program may round or compare, and so enlarge differences of one ulp.
         if (m.code == c.code) {
-          ExpectClose(ToLogical(m.outputs[i], got.outputs[i].data()),
-                      ToLogical(m.outputs[i], twin.outputs[i].data()), m.tolerance);
+          ExpectClose(m, ToLogical(m.outputs[i], got.outputs[i].data()), wanted.least[i],
+                      wanted.most[i]);
         }
         ExpectZeroHalo(m.outputs[i], got.outputs[i]);
       }

@@ -7,7 +7,8 @@
 //     of inputs filled with NaN;
 //   - does so as 1 worker in order, as 2 workers with shuffled tasks, and on 3 threads, each with
 //     its own Prepare: all must give the same bits;
-//   - compares with the plain twin: |difference| <= tolerance * max|twin|, integers exactly;
+//   - compares with the plain twin: |difference| <= tolerance * max|twin|, or as the case says;
+//     integers exactly;
 //   - checks that halos of outputs are zero, that inputs, canaries and padding are untouched;
 //   - repeats with every in-place choice that the footprint allows.
 // The twin itself is compared with the case's oracle (the op reference), if it has one.
@@ -33,6 +34,8 @@ namespace floe::conformance {
 struct Fill {
   double low = -1;
   double high = 1;
+  std::vector<double> values = {};  // If not empty: these instead, in a cycle.
+  bool special = false;  // Floats: many zeros, infinities, NaN, greatest and subnormal numbers.
 };
 
 // A tensor as plain numbers in row-major logical order: what oracles work on.
@@ -46,16 +49,27 @@ struct KernelCase {
   KernelId kernel{};
   std::vector<TensorInfo> inputs;
   std::vector<TensorInfo> outputs;
-  std::vector<int64_t> attrs;
-  std::vector<PwInstr> code;
-  std::vector<Fill> fills;  // For inputs; the last one repeats, empty: Fill{}.
+  std::vector<int64_t> attrs = {};
+  std::vector<PwInstr> code = {};
+  std::vector<Fill> fills = {};  // For inputs; the last one repeats, empty: Fill{}.
   // What element `index` of input `input` is, for which `drawn` was drawn; null: that.
-  std::function<double(size_t input, const std::vector<int64_t>& index, double drawn)> element;
-  std::vector<uint32_t> constants;  // Inputs that Check may read (index tables).
+  std::function<double(size_t input, const std::vector<int64_t>& index, double drawn)> element = {};
+  std::vector<uint32_t> constants = {};  // Inputs that Check may read (index tables).
   double tolerance = 1e-5;
+  // If not both 0: |difference| <= absolute + relative * |twin| of each element instead.
+  double relative = 0;
+  double absolute = 0;
+  Rule rule = Rule::kNone;        // What Run must return (from some task).
   bool reads_input_halo = false;  // Else halos of inputs hold NaN.
+  bool same_bits = false;         // Of every table that multiplies and adds in one rounding.
   // Fills the outputs' values from the inputs', independently of backends/families and twins.
-  std::function<void(const KernelCase&, const std::vector<Logical>&, std::vector<Logical>*)> oracle;
+  std::function<void(const KernelCase&, const std::vector<Logical>&, std::vector<Logical>*)>
+      oracle = {};
+  // Where kernels may round what the twin does not: fills the least and the greatest value of each
+  // element from the inputs. The tolerance then counts from these.
+  std::function<void(const KernelCase&, const std::vector<Logical>&, std::vector<Logical>* least,
+                     std::vector<Logical>* most)>
+      range = {};
 };
 
 void PrintTo(const KernelCase& c, std::ostream* os);
@@ -65,6 +79,7 @@ TensorInfo Dense(std::vector<int64_t> dims, DType dtype = DType::kF32);
 TensorInfo ChannelsLast(std::vector<int64_t> dims, Halo halo = {}, DType dtype = DType::kF32);
 TensorInfo Packed(LayoutId layout, std::vector<int64_t> dims, int32_t groups = 1);
 TensorInfo Absent();
+TensorInfo InLayout(TensorInfo t, LayoutId layout);
 
 // The same products with f16 weights, and of bf16 with weights in pairs and a result of type `y`.
 // `c` is a case of gemm or conv.
@@ -74,12 +89,18 @@ KernelCase WithPairs(KernelCase c, DType y);
 // Bytecode.
 PwInstr PwLoad(uint8_t dst, uint8_t operand);
 PwInstr Pw(PwOp op, uint8_t dst, uint8_t a = 0, uint8_t b = 0, uint8_t c = 0, float imm = 0);
+PwInstr PwImm(PwOp op, uint8_t dst, uint8_t a, float imm);
 
 // What the kernel sees of the case, which must outlive it; `constants`: of every input, null where
 // Check may not read it.
 OpInfo OpOf(const KernelCase& c, const std::vector<const void*>* constants = nullptr);
 // Check of the case's family, without constants.
 Status CheckCase(const KernelCase& c, Footprint* footprint);
+
+// What the kernel of `table` calls itself for the case.
+std::string VariantOf(const KernelTable& table, const KernelCase& c);
+// The table that runs the tile unit's kernels on a plain model of it, on every machine.
+const KernelTable& PlainTileTable();
 
 // Runs the case as described above and reports through gtest.
 void RunCase(const KernelCase& c);

@@ -28,28 +28,41 @@ inline double At(const Logical& l, int64_t a, int64_t b, int64_t c, int64_t d) {
   return l.values[static_cast<size_t>(((a * dims[1] + b) * dims[2] + c) * dims[3] + d)];
 }
 
-// The textbook sum; outside the image is zero.
-inline void ConvOracle(const KernelCase& c, const std::vector<Logical>& in,
-                       std::vector<Logical>* out) {
+// The window's words of the case's attributes.
+inline const int64_t* WindowOf(const KernelCase& c) {
+  return c.attrs.data() + (c.kernel == KernelId::kDepthwiseConv ? 0 : 1);
+}
+// The first operand of the epilogue.
+inline uint32_t EpilogueOf(const KernelCase& c) {
+  return c.kernel == KernelId::kWinogradConv ? 3 : 2;
+}
+
+// The textbook sum at index `i` of the result; outside the image is zero.
+inline double ConvSum(const KernelCase& c, const std::vector<Logical>& in,
+                      const std::vector<int64_t>& i) {
   const bool depthwise = c.kernel == KernelId::kDepthwiseConv;
-  const int64_t* a = c.attrs.data() + (depthwise ? 0 : 1);
-  const TensorInfo& y = c.outputs[0];
+  const int64_t* a = WindowOf(c);
   const int64_t per_group = c.inputs[1].dims[1];
-  const int64_t outputs_per_group = depthwise ? 1 : y.dims[1] / c.attrs[0];
-  std::vector<int64_t> i(4, 0);
-  for (double& value : (*out)[0].values) {
-    double sum = 0;
-    for (int64_t ch = 0; ch < per_group; ++ch) {
-      for (int64_t ky = 0; ky < a[0]; ++ky) {
-        for (int64_t kx = 0; kx < a[1]; ++kx) {
-          sum += At(in[1], i[1], ch, ky, kx) *
-                 At(in[0], i[0], i[1] / outputs_per_group * per_group + ch,
-                    i[2] * a[2] + ky * a[8] - a[4], i[3] * a[3] + kx * a[9] - a[5]);
-        }
+  const int64_t outputs_per_group = depthwise ? 1 : c.outputs[0].dims[1] / c.attrs[0];
+  double sum = 0;
+  for (int64_t ch = 0; ch < per_group; ++ch) {
+    for (int64_t ky = 0; ky < a[0]; ++ky) {
+      for (int64_t kx = 0; kx < a[1]; ++kx) {
+        sum += At(in[1], i[1], ch, ky, kx) *
+               At(in[0], i[0], i[1] / outputs_per_group * per_group + ch,
+                  i[2] * a[2] + ky * a[8] - a[4], i[3] * a[3] + kx * a[9] - a[5]);
       }
     }
-    value = EvalEpilogue(c, in, c.kernel == KernelId::kWinogradConv ? 3 : 2, 1, sum, i);
-    NextIndex(y, &i);
+  }
+  return sum;
+}
+
+inline void ConvOracle(const KernelCase& c, const std::vector<Logical>& in,
+                       std::vector<Logical>* out) {
+  std::vector<int64_t> i(4, 0);
+  for (double& value : (*out)[0].values) {
+    value = EvalEpilogue(c, in, EpilogueOf(c), 1, ConvSum(c, in, i), i);
+    NextIndex(c.outputs[0], &i);
   }
 }
 

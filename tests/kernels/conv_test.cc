@@ -3,7 +3,6 @@
 
 #include "backends/registry.h"
 #include "tests/kernels/conv_cases.h"
-#include "tests/kernels/guarded_buffer.h"
 
 namespace floe::conformance {
 namespace {
@@ -181,18 +180,6 @@ FLOE_KERNEL_TESTS(ConvConformance, ConvCases());
 FLOE_KERNEL_TESTS(FewOutputsConformance, FewOutputsCases());
 FLOE_KERNEL_TESTS(DepthwiseConformance, DepthwiseCases());
 
-// What the kernel of `table` calls itself for the case.
-std::string Variant(const KernelTable& table, const KernelCase& c) {
-  Footprint footprint;
-  EXPECT_TRUE(CheckCase(c, &footprint).ok());
-  const OpInfo op = OpOf(c);
-  GuardedBuffer state(footprint.state_bytes);
-  Schedule schedule;
-  const KernelImpl& impl = table.kernels[static_cast<uint32_t>(c.kernel)];
-  EXPECT_TRUE(impl.prepare(op, PrepareContext{}, state.data(), &schedule).ok());
-  return schedule.variant;
-}
-
 // So that the cases above test what they are meant to.
 TEST(ConvTest, PutsPixelsIntoVectorsWhereThereAreFewOutputs) {
   const KernelCase lenet = Conv("lenet", Square(1, 1, 28, 6, 5, 1, 2), "bias_relu");
@@ -209,10 +196,28 @@ TEST(ConvTest, PutsPixelsIntoVectorsWhereThereAreFewOutputs) {
     // An ISA without f32 convolutions of its own has those of the one that it is built on.
     std::string own = table->isa;
     while (!bases.at(own).empty()) own = bases.at(own);
-    EXPECT_EQ(Variant(*table, lenet), "f32_conv_pixels__" + own);
-    EXPECT_EQ(Variant(*table, colours), "f32_conv_pixels__" + own);
-    EXPECT_NE(Variant(*table, many), "f32_conv_pixels__" + own);
+    EXPECT_EQ(VariantOf(*table, lenet), "f32_conv_pixels__" + own);
+    EXPECT_EQ(VariantOf(*table, colours), "f32_conv_pixels__" + own);
+    EXPECT_NE(VariantOf(*table, many), "f32_conv_pixels__" + own);
   }
+}
+
+TEST(ConvTest, MultipliesPairsOnTilesWhereTheyAreFull) {
+  const auto variant = [](const ConvShape& s) {
+    return VariantOf(PlainTileTable(), WithPairs(Conv("tiles", s, "bias_relu"), DType::kBF16));
+  };
+  const std::string tiles = "bf16_conv_tiles__amx_plain";
+  ConvShape grouped = Square(2, 48, 9, 36, 3, 1, 1);
+  grouped.groups = 2;
+  ConvShape dilated = Square(1, 24, 11, 20, 3, 1, 2);
+  dilated.dh = dilated.dw = 2;
+  for (const ConvShape& s :
+       {Square(1, 64, 28, 96, 3, 1, 1), Square(2, 18, 7, 21, 3, 1, 1),
+        Square(3, 20, 9, 35, 1, 2, 0), Square(1, 3, 21, 24, 7, 2, 3), grouped, dilated}) {
+    EXPECT_EQ(variant(s), tiles);
+  }
+  EXPECT_NE(variant(Square(1, 64, 1, 96, 3, 1, 1)), tiles);  // One row.
+  EXPECT_NE(variant(Square(1, 3, 9, 96, 1, 1, 0)), tiles);   // A depth of three.
 }
 
 }  // namespace

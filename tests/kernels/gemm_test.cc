@@ -90,5 +90,21 @@ std::vector<KernelCase> Cases() {
 
 FLOE_KERNEL_TESTS(GemmConformance, Cases());
 
+// So that the cases above test what they are meant to.
+TEST(GemmTest, MultipliesPairsOnTilesWhereTheyAreFull) {
+  const auto variant = [](int64_t m, int64_t k, const std::string& epilogue, DType y) {
+    return VariantOf(PlainTileTable(), WithPairs(Gemm({m}, k, 70, epilogue), y));
+  };
+  const std::string tiles = "bf16_gemm_tiles__amx_plain";
+  for (const int64_t m : {4, 16, 37, 130}) {
+    EXPECT_EQ(variant(m, 16, "none", DType::kF32), tiles) << m;
+    EXPECT_EQ(variant(m, 1100, "bias_residual", DType::kF32), tiles) << m;
+    EXPECT_EQ(variant(m, 129, "bias_gelu", DType::kBF16), tiles) << m;
+  }
+  EXPECT_NE(variant(1, 96, "bias", DType::kF32), tiles);
+  EXPECT_NE(variant(37, 5, "bias", DType::kF32), tiles);
+  EXPECT_NE(VariantOf(PlainTileTable(), Gemm({37}, 96, 70, "bias")), tiles);
+}
+
 }  // namespace
 }  // namespace floe::conformance

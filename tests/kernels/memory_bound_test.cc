@@ -1,5 +1,5 @@
 // The memory-bound families in the conformance suite: operands that end at unmapped pages, and
-// mutants of every case. Their numerics are tested further in the vec_*_test.cc files.
+// mutants of every case. Their numerics are tested further in the files of the families.
 #include <gtest/gtest.h>
 
 #include <string>

@@ -485,5 +485,21 @@ FLOE_KERNEL_TESTS(DynamicQuantizeTest, DynamicQuantizeCases());
 FLOE_KERNEL_TESTS(QPoolTest, PoolCases());
 FLOE_KERNEL_TESTS(LookupTest, LookupCases());
 
+// So that the cases above test what they are meant to.
+TEST(QTilesTest, BytesAreMultipliedOnTilesWhereTheyAreFull) {
+  const auto variant = [](const KernelCase& c) { return VariantOf(PlainTileTable(), c); };
+  const std::string gemm = "u8_gemm_tiles__amx_plain", conv = "u8_conv_tiles__amx_plain";
+  for (const Form form : {Form::kBytes, Form::kResidualBias, Form::kFloatRelu, Form::kDynamic}) {
+    EXPECT_EQ(variant(QGemm({37}, 64, 1100, form)), gemm);
+    EXPECT_EQ(variant(QGemm({13}, 131, 35, form)), gemm);
+    EXPECT_NE(variant(QGemm({1}, 131, 35, form)), gemm);
+    EXPECT_NE(variant(QGemm({37}, 16, 35, form)), gemm);
+  }
+  size_t on_tiles = 0;
+  const std::vector<KernelCase> cases = ConvCases();
+  for (const KernelCase& c : cases) on_tiles += variant(c) == conv;
+  EXPECT_GE(on_tiles, cases.size() / 2);
+}
+
 }  // namespace
 }  // namespace floe::conformance

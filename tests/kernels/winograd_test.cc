@@ -1,6 +1,9 @@
 // winograd_conv: with both sizes of tiles, and without the transformed weights.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
+#include "backends/registry.h"
 #include "format/checked.h"
 #include "tests/kernels/conv_cases.h"
 
@@ -20,6 +23,87 @@ KernelCase Winograd(KernelCase c, int64_t t) {
   return c;
 }
 
+// What rounding to bf16 does to sums: each product of F(2x2,3x3) has two factors that are off by at
+// most 2^-8 of themselves, evenly.
+class PairRounding {
+ public:
+  PairRounding(const KernelCase& c, const std::vector<Logical>& in)
+      : channels_(c.inputs[1].dims[1]),
+        tiles_y_((c.outputs[0].dims[2] + 1) / 2),
+        tiles_x_((c.outputs[0].dims[3] + 1) / 2) {
+    constexpr double kG[4][3] = {{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+    constexpr double kB[4][4] = {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}};
+    const int64_t* a = WindowOf(c);
+    for (int64_t o = 0; o < c.outputs[0].dims[1]; ++o) {
+      for (int64_t ch = 0; ch < channels_; ++ch) {
+        AppendSquares<3>(
+            kG, [&](int64_t y, int64_t x) { return At(in[1], o, ch, y, x); }, &u_);
+      }
+    }
+    for (int64_t tile = 0; tile < c.outputs[0].dims[0] * tiles_y_ * tiles_x_; ++tile) {
+      const int64_t n = tile / tiles_x_ / tiles_y_;
+      const int64_t top = tile / tiles_x_ % tiles_y_ * 2 - a[4], left = tile % tiles_x_ * 2 - a[5];
+      for (int64_t ch = 0; ch < channels_; ++ch) {
+        const auto x = [&](int64_t y, int64_t x) { return At(in[0], n, ch, top + y, left + x); };
+        AppendSquares<4>(kB, x, &v_);
+      }
+    }
+  }
+
+  // The standard deviation of the sum at index `i` of the result.
+  double At(const std::vector<int64_t>& i) const {
+    constexpr bool kUsed[2][4] = {{true, true, true, false}, {false, true, true, true}};
+    const int64_t tile = (i[0] * tiles_y_ + i[2] / 2) * tiles_x_ + i[3] / 2;
+    const double* u = u_.data() + i[1] * channels_ * 16;
+    const double* v = v_.data() + tile * channels_ * 16;
+    double squares = 0;
+    for (int64_t k = 0; k < channels_ * 16; ++k) {
+      if (kUsed[i[2] % 2][k / 4 % 4] && kUsed[i[3] % 2][k % 4]) squares += u[k] * v[k];
+    }
+    return std::sqrt(squares * 2 / 3) / 256;
+  }
+
+ private:
+  // The squares of the elements of m x m^T.
+  template <int kSize, class X>
+  static void AppendSquares(const double (&m)[4][kSize], const X& x, std::vector<double>* to) {
+    for (int at = 0; at < 16; ++at) {
+      double sum = 0;
+      for (int k = 0; k < kSize * kSize; ++k) {
+        const int y = k / kSize;
+        sum += m[at / 4][y] * x(y, k % kSize) * m[at % 4][k % kSize];
+      }
+      to->push_back(sum * sum);
+    }
+  }
+  static double At(const Logical& l, int64_t a, int64_t b, int64_t c, int64_t d) {
+    return conformance::At(l, a, b, c, d);
+  }
+
+  const int64_t channels_, tiles_y_, tiles_x_;
+  std::vector<double> u_, v_;  // Squares, of 16 products for each channel.
+};
+
+// Where u and the transformed inputs are rounded: results of sums within five deviations.
+void PairRange(const KernelCase& c, const std::vector<Logical>& in, std::vector<Logical>* least,
+               std::vector<Logical>* most) {
+  constexpr int kSteps = 8;  // To each side: some epilogues have their extremes inside.
+  const PairRounding rounding(c, in);
+  std::vector<int64_t> i(4, 0);
+  for (size_t n = 0; n < (*least)[0].values.size(); ++n, NextIndex(c.outputs[0], &i)) {
+    const double sum = ConvSum(c, in, i);
+    const double reach = c.inputs[2].present() ? 5 * rounding.At(i) : 0;
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    for (int step = -kSteps; step <= kSteps; ++step) {
+      const double y = EvalEpilogue(c, in, EpilogueOf(c), 1, sum + reach * step / kSteps, i);
+      low = std::min(low, y);
+      high = std::max(high, y);
+    }
+    (*least)[0].values[n] = low;
+    (*most)[0].values[n] = high;
+  }
+}
+
 // The same with x, w and u of bf16.
 KernelCase PairWinograd(const KernelCase& conv, DType y, bool with_u) {
   KernelCase c = Winograd(WithPairs(conv, y), 0);
@@ -28,14 +112,9 @@ KernelCase PairWinograd(const KernelCase& conv, DType y, bool with_u) {
     c.name += "_u";
     c.inputs[2] = Packed(LayoutId::kGemmPairs16, {w[1], CeilDiv(w[0], int64_t{16}) * 16 * 16});
     c.inputs[2].dtype = DType::kBF16;
+    c.range = PairRange;
   }
-  // u and the transformed inputs are rounded where the oracle's are not: by that much of the sums,
-  // of which some epilogues leave a small part.
-  const bool bounded = std::any_of(c.code.begin(), c.code.end(), [](const PwInstr& i) {
-    const auto op = static_cast<PwOp>(i.op);
-    return op == PwOp::kMinImm || op == PwOp::kSigmoid;
-  });
-  c.tolerance = !with_u ? 1.0 / 128 : bounded ? 0.3 : 2e-2;
+  if (y == DType::kBF16) c.tolerance = 1.0 / 128;
   return c;
 }
 
@@ -100,6 +179,21 @@ std::vector<KernelCase> WinogradCases() {
 }
 
 FLOE_KERNEL_TESTS(WinogradConformance, WinogradCases());
+
+// Where there are tiles they multiply directly, so that the cases above test both ways.
+TEST(WinogradTest, PairsAreTransformedUnlessTilesMultiplyThem) {
+  const KernelCase conv = Conv("conv", Square(2, 18, 7, 21, 3, 1, 1), "bias_relu");
+  const KernelCase pairs = PairWinograd(conv, DType::kBF16, true);
+  EXPECT_EQ(VariantOf(PlainTileTable(), pairs), "bf16_conv_tiles__amx_plain");
+  for (const KernelTable* table : AllKernelTables()) {
+    const std::string isa = table->isa;
+    if (std::string(table->backend) != "cpu" || !table->available() || isa.starts_with("amx")) {
+      continue;
+    }
+    EXPECT_EQ(VariantOf(*table, pairs).rfind("bf16_winograd_2x2", 0), 0u) << isa;
+    EXPECT_EQ(VariantOf(*table, Winograd(conv, 6)).rfind("f32_winograd_4x4", 0), 0u) << isa;
+  }
+}
 
 }  // namespace
 }  // namespace floe::conformance

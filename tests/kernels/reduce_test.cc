@@ -2,16 +2,16 @@
 #include <gtest/gtest.h>
 
 #include "format/ops.h"
-#include "tests/kernels/harness.h"
+#include "tests/kernels/conformance.h"
 
-namespace floe::testing {
+namespace floe::conformance {
 namespace {
 
 constexpr int kKinds = static_cast<int>(ReduceKind::kSumSquare) + 1;
 
 struct Shape {
   const char* name;
-  TensorSpec x;
+  TensorInfo x;
   int64_t mask;
 };
 
@@ -21,18 +21,20 @@ KernelCase Reduce(const Shape& s, int kind, bool keep) {
                .inputs = {},
                .outputs = {}};
   c.inputs = {s.x};
+  c.fills = {{-2, 2}};
   if (kind == static_cast<int>(ReduceKind::kLogSum) ||
       kind == static_cast<int>(ReduceKind::kProd)) {
-    c.inputs[0].fill = Fill::kPositive;
+    c.fills = {{0.01, 2}};
   }
   std::vector<int64_t> dims;
-  for (int axis = 0; axis < s.x.info.rank; ++axis) {
+  for (int axis = 0; axis < s.x.rank; ++axis) {
     const bool reduced = (s.mask >> axis & 1) != 0;
     if (reduced && !keep) continue;
-    dims.push_back(reduced ? 1 : s.x.info.dims[axis]);
+    dims.push_back(reduced ? 1 : s.x.dims[axis]);
   }
   c.outputs = {Dense(dims)};
   c.attrs = {kind, s.mask};
+  c.same_bits = true;
   c.relative = 2e-5;
   c.absolute = 2e-5;
   return c;
@@ -48,9 +50,9 @@ std::vector<Shape> Shapes() {
       {"none", Dense({4, 9}), 0},
       {"scalar", Dense({}), 0},
       {"one_element", Dense({1, 1}), 0b10},
-      {"pixels_of_channels_last", Nhwc({2, 70, 7, 5}, {1, 1, 1}), 0b1100},
-      {"channels_of_channels_last", Nhwc({2, 21, 4, 5}, {0, 1, 2}), 0b0010},
-      {"rows_of_channels_last", Nhwc({2, 18, 4, 5}), 0b0100},
+      {"pixels_of_channels_last", ChannelsLast({2, 70, 7, 5}, {1, 1, 1}), 0b1100},
+      {"channels_of_channels_last", ChannelsLast({2, 21, 4, 5}, {0, 1, 2}), 0b0010},
+      {"rows_of_channels_last", ChannelsLast({2, 18, 4, 5}), 0b0100},
       {"empty_results", Dense({0, 8}), 0b10},
   };
 }
@@ -58,40 +60,59 @@ std::vector<Shape> Shapes() {
 TEST(ReduceTest, EveryKindOnEveryTableMatchesTheTwin) {
   for (const Shape& s : Shapes()) {
     for (int kind = 0; kind < kKinds; ++kind) {
-      RunKernelCase(Reduce(s, kind, /*keep=*/true));
-      RunKernelCase(Reduce(s, kind, /*keep=*/false));
+      RunCase(Reduce(s, kind, /*keep=*/true));
+      RunCase(Reduce(s, kind, /*keep=*/false));
     }
   }
 }
 
 TEST(ReduceTest, SumsManyElementsAccurately) {
   KernelCase c = Reduce({"long", Dense({3, 100003}), 0b10}, 1, true);
-  c.inputs[0].fill = Fill::kPositive;
-  RunKernelCase(c);
+  c.fills = {{0.01, 2}};
+  RunCase(c);
+}
+
+// Numbers of one size: in one chain of additions each would round the same way, by 1e-4 in all.
+TEST(ReduceTest, LongSumsRoundInShortChains) {
+  const Shape shapes[] = {{"rows", Dense({1, 500001}), 0b10},
+                          {"strided_rows", ChannelsLast({1, 2, 501, 303}), 0b1100},
+                          {"short_rows", Dense({20001, 2, 5}), 0b101},
+                          {"lanes", Dense({8001, 69}), 0b01},
+                          {"pixels", ChannelsLast({1, 21, 101, 103}, {1, 0, 2}), 0b1100}};
+  for (const Shape& s : shapes) {
+    for (const ReduceKind kind :
+         {ReduceKind::kMean, ReduceKind::kSumSquare, ReduceKind::kLogSumExp}) {
+      KernelCase c = Reduce(s, static_cast<int>(kind), false);
+      c.fills = {{.values = {1.0 / 3}}};
+      c.relative = 3e-6;
+      c.absolute = 0;
+      RunCase(c);
+    }
+  }
 }
 
 TEST(ReduceTest, NanAndInfinityComeThrough) {
   for (const int kind : {2, 3}) {  // A sum of the largest numbers may overflow on the way.
     KernelCase c = Reduce({"special", Dense({40, 33}), 0b10}, kind, false);
-    c.inputs[0].fill = Fill::kSpecial;
-    RunKernelCase(c);
+    c.fills = {{.special = true}};
+    RunCase(c);
   }
 }
 
 TEST(ReduceTest, RefusesWhatDoesNotFit) {
   const KernelCase good = Reduce(Shapes()[0], 0, true);
   Footprint f;
-  ASSERT_TRUE(CheckKernelCase(good, &f).ok());
+  ASSERT_TRUE(CheckCase(good, &f).ok());
   KernelCase bad = good;
   bad.attrs[0] = kKinds;
-  EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr);
+  EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionAttr);
   bad = good;
   bad.attrs[1] = 8;
-  EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr);
+  EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionAttr);
   bad = good;
-  bad.outputs[0].info.dims[0] = 4;
-  EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionShape);
+  bad.outputs[0].dims[0] = 4;
+  EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionShape);
 }
 
 }  // namespace
-}  // namespace floe::testing
+}  // namespace floe::conformance

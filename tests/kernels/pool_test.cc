@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "tests/kernels/harness.h"
+#include "tests/kernels/conformance.h"
 
-namespace floe::testing {
+namespace floe::conformance {
 namespace {
 
 // kernel h w, stride h w, pads top left bottom right, dilation h w.
@@ -16,9 +16,11 @@ struct Window {
 KernelCase Pool(const char* name, bool average, bool include_pad, std::vector<int64_t> x, Halo in,
                 int64_t oh, int64_t ow, Halo out, Window w) {
   KernelCase c{.name = name, .kernel = KernelId::kPool, .inputs = {}, .outputs = {}};
-  c.inputs = {Nhwc(x, in)};
-  c.outputs = {Nhwc({x[0], x[1], oh, ow}, out)};
+  c.inputs = {ChannelsLast(x, in)};
+  c.outputs = {ChannelsLast({x[0], x[1], oh, ow}, out)};
   c.attrs = {average, include_pad, w.kh, w.kw, w.sh, w.sw, w.pt, w.pl, w.pb, w.pr, w.dh, w.dw};
+  c.fills = {{-2, 2}};
+  c.same_bits = true;
   c.relative = 1e-5;
   c.absolute = 1e-6;
   return c;
@@ -46,7 +48,7 @@ std::vector<KernelCase> Cases() {
 }
 
 TEST(PoolTest, EveryTableMatchesTheTwin) {
-  for (const KernelCase& c : Cases()) RunKernelCase(c);
+  for (const KernelCase& c : Cases()) RunCase(c);
 }
 
 // Every count of channels up to two vectors, windows inside, across and beyond the edges.
@@ -61,8 +63,8 @@ TEST(PoolTest, EveryChannelCount) {
       const Halo halo = channels % 2 == 0 ? Halo{1, 1, 2} : Halo{};
       const std::string name = "window" + std::to_string(i) + "_c" + std::to_string(channels);
       for (const bool average : {false, true}) {
-        RunKernelCase(Pool(name.c_str(), average, channels % 3 == 0, {2, channels, 6, 19}, halo,
-                           heights[i], widths[i], halo, windows[i]));
+        RunCase(Pool(name.c_str(), average, channels % 3 == 0, {2, channels, 6, 19}, halo,
+                     heights[i], widths[i], halo, windows[i]));
       }
     }
   }
@@ -70,44 +72,56 @@ TEST(PoolTest, EveryChannelCount) {
 
 // Rows longer than the kernel's buffer, and a window that does not fit in it.
 TEST(PoolTest, WideRows) {
-  RunKernelCase(Pool("wide", false, false, {1, 3, 4, 2003}, {}, 2, 1001, {1, 1, 1},
-                     {2, 2, 2, 2, 0, 0, 0, 0, 1, 1}));
-  RunKernelCase(Pool("wide_window", false, false, {1, 3, 2, 900}, {}, 1, 301, {},
-                     {2, 600, 2, 1, 0, 0, 0, 0, 1, 1}));
+  RunCase(Pool("wide", false, false, {1, 3, 4, 2003}, {}, 2, 1001, {1, 1, 1},
+               {2, 2, 2, 2, 0, 0, 0, 0, 1, 1}));
+  RunCase(Pool("wide_window", false, false, {1, 3, 2, 900}, {}, 1, 301, {},
+               {2, 600, 2, 1, 0, 0, 0, 0, 1, 1}));
+}
+
+// Numbers of one size: in one chain of additions each would round the same way, by 1e-4 in all.
+TEST(PoolTest, LargeWindowsRoundInShortChains) {
+  for (const int64_t channels : {3, 16, 69}) {
+    KernelCase c = Pool("large", true, false, {1, channels, 60, 150}, {1, 0, 1}, 1, 2, {},
+                        {60, 140, 1, 20, 0, 5, 0, 5, 1, 1});
+    c.fills = {{.values = {1.0 / 3}}};
+    c.relative = 3e-6;
+    c.absolute = 0;
+    RunCase(c);
+  }
 }
 
 TEST(PoolTest, NanWinsInMaxPools) {
   KernelCase c =
       Pool("nan", false, false, {1, 20, 6, 6}, {}, 3, 3, {}, {2, 2, 2, 2, 0, 0, 0, 0, 1, 1});
-  c.inputs[0].fill = Fill::kSpecial;
-  RunKernelCase(c);
+  c.fills = {{.special = true}};
+  RunCase(c);
 }
 
 TEST(PoolTest, RefusesWhatDoesNotFit) {
   const KernelCase good = Cases()[0];
   Footprint f;
-  ASSERT_TRUE(CheckKernelCase(good, &f).ok());
+  ASSERT_TRUE(CheckCase(good, &f).ok());
   EXPECT_GT(f.flops, 0);
   for (size_t word = 0; word < good.attrs.size(); ++word) {
     KernelCase bad = good;
     bad.attrs[word] = -1;
-    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr) << word;
+    EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionAttr) << word;
   }
   for (const size_t stride : {4u, 5u, 10u, 11u}) {
     KernelCase bad = good;
     bad.attrs[stride] = 0;
-    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionAttr) << stride;
+    EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionAttr) << stride;
   }
   for (int axis = 0; axis < 4; ++axis) {
     KernelCase bad = good;
-    bad.outputs[0].info.dims[axis] += 5;
-    EXPECT_EQ(CheckKernelCase(bad, &f).rule, Rule::kInstructionShape) << axis;
+    bad.outputs[0].dims[axis] += 5;
+    EXPECT_EQ(CheckCase(bad, &f).rule, Rule::kInstructionShape) << axis;
   }
   KernelCase dense = good;
-  dense.inputs[0].info.layout = LayoutId::kDense;
-  dense.inputs[0].info.halo = {};
-  EXPECT_EQ(CheckKernelCase(dense, &f).rule, Rule::kInstructionLayout);
+  dense.inputs[0].layout = LayoutId::kDense;
+  dense.inputs[0].halo = {};
+  EXPECT_EQ(CheckCase(dense, &f).rule, Rule::kInstructionLayout);
 }
 
 }  // namespace
-}  // namespace floe::testing
+}  // namespace floe::conformance

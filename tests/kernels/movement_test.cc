@@ -6,28 +6,24 @@
 
 #include "format/attrs.h"
 #include "format/ops.h"
-#include "tests/kernels/harness.h"
+#include "tests/kernels/conformance.h"
 
-namespace floe {
+namespace floe::conformance {
 namespace {
-
-using testing::Dense;
-using testing::KernelCase;
-using testing::Nhwc;
-using testing::RunKernelCase;
-using testing::TensorSpec;
 
 using Dims = std::vector<int64_t>;
 
 constexpr DType kSizes[] = {DType::kU8, DType::kF16, DType::kF32, DType::kI64};
 
-KernelCase Move(KernelId kernel, std::vector<TensorSpec> inputs, TensorSpec y, Dims attrs = {}) {
+KernelCase Move(KernelId kernel, std::vector<TensorInfo> inputs, TensorInfo y, Dims attrs = {}) {
   KernelCase c;
   c.name = "move";
   c.kernel = kernel;
   c.inputs = std::move(inputs);
   c.outputs = {std::move(y)};
   c.attrs = std::move(attrs);
+  const bool wide = !c.inputs.empty() && DTypeSize(c.inputs[0].dtype) == 8;
+  c.fills = {wide ? Fill{-1e15, 1e15} : Fill{-125, 125}};  // Every byte of a number counts.
   return c;
 }
 
@@ -39,16 +35,16 @@ TEST(Copy, BetweenLayouts) {
   for (const Dims& s : shapes) {
     for (DType t : kSizes) {
       for (const Halo& h : halos) {
-        RunKernelCase(Move(KernelId::kCopy, {Dense(s, t)}, Nhwc(s, h, t)));
-        RunKernelCase(Move(KernelId::kCopy, {Nhwc(s, h, t)}, Dense(s, t)));
-        RunKernelCase(Move(KernelId::kCopy, {Nhwc(s, {1, 0, 2}, t)}, Nhwc(s, h, t)));
+        RunCase(Move(KernelId::kCopy, {Dense(s, t)}, ChannelsLast(s, h, t)));
+        RunCase(Move(KernelId::kCopy, {ChannelsLast(s, h, t)}, Dense(s, t)));
+        RunCase(Move(KernelId::kCopy, {ChannelsLast(s, {1, 0, 2}, t)}, ChannelsLast(s, h, t)));
       }
-      RunKernelCase(Move(KernelId::kCopy, {Dense(s, t)}, Dense(s, t)));
+      RunCase(Move(KernelId::kCopy, {Dense(s, t)}, Dense(s, t)));
     }
   }
-  RunKernelCase(Move(KernelId::kCopy, {Dense({2, 7, 9})}, Nhwc({2, 7, 9})));
-  RunKernelCase(Move(KernelId::kCopy, {Nhwc({2, 7, 3, 4, 5})}, Dense({2, 7, 3, 4, 5})));
-  RunKernelCase(Move(KernelId::kCopy, {Dense({})}, Dense({})));
+  RunCase(Move(KernelId::kCopy, {Dense({2, 7, 9})}, ChannelsLast({2, 7, 9})));
+  RunCase(Move(KernelId::kCopy, {ChannelsLast({2, 7, 3, 4, 5})}, Dense({2, 7, 3, 4, 5})));
+  RunCase(Move(KernelId::kCopy, {Dense({})}, Dense({})));
 }
 
 TEST(Transpose, Permutations) {
@@ -63,11 +59,11 @@ TEST(Transpose, Permutations) {
     std::shuffle(perm.begin(), perm.end(), random);
     for (size_t a = 0; a < rank; ++a) y[a] = dims[static_cast<size_t>(perm[a])];
     const DType t = kSizes[random() % 4];
-    RunKernelCase(Move(KernelId::kTranspose, {Dense(dims, t)}, Dense(y, t), perm));
+    RunCase(Move(KernelId::kTranspose, {Dense(dims, t)}, Dense(y, t), perm));
   }
-  RunKernelCase(
+  RunCase(
       Move(KernelId::kTranspose, {Dense({1, 64, 12, 32})}, Dense({1, 12, 64, 32}), {0, 2, 1, 3}));
-  RunKernelCase(Move(KernelId::kTranspose, {Dense({300, 200})}, Dense({200, 300}), {1, 0}));
+  RunCase(Move(KernelId::kTranspose, {Dense({300, 200})}, Dense({200, 300}), {1, 0}));
 }
 
 TEST(Slice, StartsAndSteps) {
@@ -86,16 +82,16 @@ TEST(Slice, StartsAndSteps) {
       attrs[rank + a] = back ? -step : step;
     }
     const DType t = kSizes[random() % 4];
-    RunKernelCase(Move(KernelId::kSlice, {Dense(dims, t)}, Dense(y, t), attrs));
+    RunCase(Move(KernelId::kSlice, {Dense(dims, t)}, Dense(y, t), attrs));
     if (rank == 4) {
-      RunKernelCase(
-          Move(KernelId::kSlice, {Nhwc(dims, {1, 1, 1}, t)}, Nhwc(y, {2, 0, 1}, t), attrs));
-      RunKernelCase(Move(KernelId::kSlice, {Nhwc(dims, {}, t)}, Dense(y, t), attrs));
+      RunCase(Move(KernelId::kSlice, {ChannelsLast(dims, {1, 1, 1}, t)},
+                   ChannelsLast(y, {2, 0, 1}, t), attrs));
+      RunCase(Move(KernelId::kSlice, {ChannelsLast(dims, {}, t)}, Dense(y, t), attrs));
     }
   }
-  RunKernelCase(Move(KernelId::kSlice, {Dense({4, 5})}, Dense({0, 5}), {9, 9, 1, 1}));
+  RunCase(Move(KernelId::kSlice, {Dense({4, 5})}, Dense({0, 5}), {9, 9, 1, 1}));
   // A step that is never taken may be anything.
-  RunKernelCase(Move(KernelId::kSlice, {Dense({4})}, Dense({1}), {3, INT64_MAX}));
+  RunCase(Move(KernelId::kSlice, {Dense({4})}, Dense({1}), {3, INT64_MAX}));
 }
 
 TEST(Concat, AlongEveryAxis) {
@@ -106,18 +102,18 @@ TEST(Concat, AlongEveryAxis) {
         d[static_cast<size_t>(axis)] = n;
         return d;
       };
-      RunKernelCase(Move(KernelId::kConcat,
-                         {Dense(with(1), t), Dense(with(0), t), Dense(with(7), t)},
-                         Dense(with(8), t), {axis}));
-      RunKernelCase(Move(KernelId::kConcat, {Nhwc(with(2), {1, 1, 1}, t), Nhwc(with(3), {}, t)},
-                         Nhwc(with(5), {1, 2, 1}, t), {axis}));
+      RunCase(Move(KernelId::kConcat, {Dense(with(1), t), Dense(with(0), t), Dense(with(7), t)},
+                   Dense(with(8), t), {axis}));
+      RunCase(Move(KernelId::kConcat,
+                   {ChannelsLast(with(2), {1, 1, 1}, t), ChannelsLast(with(3), {}, t)},
+                   ChannelsLast(with(5), {1, 2, 1}, t), {axis}));
     }
   }
-  RunKernelCase(Move(KernelId::kConcat, {Dense({9})}, Dense({9}), {0}));
-  RunKernelCase(
-      Move(KernelId::kConcat, std::vector<TensorSpec>(63, Dense({3, 2})), Dense({3, 126}), {1}));
-  RunKernelCase(Move(KernelId::kConcat, {Dense({64, 200, 3}), Dense({64, 300, 3})},
-                     Dense({64, 500, 3}), {1}));
+  RunCase(Move(KernelId::kConcat, {Dense({9})}, Dense({9}), {0}));
+  RunCase(
+      Move(KernelId::kConcat, std::vector<TensorInfo>(63, Dense({3, 2})), Dense({3, 126}), {1}));
+  RunCase(Move(KernelId::kConcat, {Dense({64, 200, 3}), Dense({64, 300, 3})}, Dense({64, 500, 3}),
+               {1}));
 }
 
 TEST(Pad, EveryMode) {
@@ -128,11 +124,11 @@ TEST(Pad, EveryMode) {
         for (size_t a = 0; a < dims.size(); ++a) y[a] += before[a] + after[a];
         attrs.insert(attrs.end(), before.begin(), before.end());
         attrs.insert(attrs.end(), after.begin(), after.end());
-        RunKernelCase(Move(KernelId::kPad, {Dense(dims, t)}, Dense(y, t), attrs));
+        RunCase(Move(KernelId::kPad, {Dense(dims, t)}, Dense(y, t), attrs));
         if (dims.size() != 4) return;
-        RunKernelCase(
-            Move(KernelId::kPad, {Nhwc(dims, {1, 1, 1}, t)}, Nhwc(y, {1, 2, 2}, t), attrs));
-        RunKernelCase(Move(KernelId::kPad, {Nhwc(dims, {}, t)}, Nhwc(y, {}, t), attrs));
+        RunCase(Move(KernelId::kPad, {ChannelsLast(dims, {1, 1, 1}, t)},
+                     ChannelsLast(y, {1, 2, 2}, t), attrs));
+        RunCase(Move(KernelId::kPad, {ChannelsLast(dims, {}, t)}, ChannelsLast(y, {}, t), attrs));
       };
       run({5}, {2}, {3});
       run({5}, {9}, {14});
@@ -154,20 +150,19 @@ TEST(Pad, EveryMode) {
 
 TEST(Expand, Broadcasts) {
   for (DType t : kSizes) {
-    RunKernelCase(Move(KernelId::kExpand, {Dense({1}, t)}, Dense({2, 300}, t)));
-    RunKernelCase(Move(KernelId::kExpand, {Dense({}, t)}, Dense({7}, t)));
-    RunKernelCase(Move(KernelId::kExpand, {Dense({3, 1, 5}, t)}, Dense({2, 3, 4, 5}, t)));
-    RunKernelCase(Move(KernelId::kExpand, {Dense({3, 4, 1}, t)}, Dense({3, 4, 9}, t)));
-    RunKernelCase(Move(KernelId::kExpand, {Dense({1, 4}, t)}, Dense({0, 4}, t)));
-    RunKernelCase(Move(KernelId::kExpand, {Dense({5, 6}, t)}, Dense({5, 6}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({1}, t)}, Dense({2, 300}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({}, t)}, Dense({7}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({3, 1, 5}, t)}, Dense({2, 3, 4, 5}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({3, 4, 1}, t)}, Dense({3, 4, 9}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({1, 4}, t)}, Dense({0, 4}, t)));
+    RunCase(Move(KernelId::kExpand, {Dense({5, 6}, t)}, Dense({5, 6}, t)));
   }
 }
 
 TEST(Movement, RefusesWhatDoesNotFit) {
   Footprint f;
-  const auto rule = [&](KernelId k, std::vector<TensorSpec> in, TensorSpec y, Dims attrs) {
-    return testing::CheckKernelCase(Move(k, std::move(in), std::move(y), std::move(attrs)), &f)
-        .rule;
+  const auto rule = [&](KernelId k, std::vector<TensorInfo> in, TensorInfo y, Dims attrs) {
+    return CheckCase(Move(k, std::move(in), std::move(y), std::move(attrs)), &f).rule;
   };
   constexpr int64_t kMax = INT64_MAX;
   EXPECT_EQ(rule(KernelId::kCopy, {Dense({3})}, Dense({4}), {}), Rule::kInstructionShape);
@@ -189,7 +184,7 @@ TEST(Movement, RefusesWhatDoesNotFit) {
   EXPECT_EQ(rule(KernelId::kConcat, {Dense({4})}, Dense({4}), {1}), Rule::kInstructionAttr);
   EXPECT_EQ(rule(KernelId::kConcat, {Dense({4}), Dense({3})}, Dense({8}), {0}),
             Rule::kInstructionShape);
-  EXPECT_EQ(rule(KernelId::kConcat, {Nhwc({1, 2, 3, 4})}, Dense({1, 2, 3, 4}), {0}),
+  EXPECT_EQ(rule(KernelId::kConcat, {ChannelsLast({1, 2, 3, 4})}, Dense({1, 2, 3, 4}), {0}),
             Rule::kInstructionLayout);
   EXPECT_EQ(rule(KernelId::kPad, {Dense({4})}, Dense({6}), {0, 0, 1, 2}), Rule::kInstructionShape);
   EXPECT_EQ(rule(KernelId::kPad, {Dense({4})}, Dense({6}), {4, 0, 1, 1}), Rule::kInstructionAttr);
@@ -203,4 +198,4 @@ TEST(Movement, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace floe
+}  // namespace floe::conformance
