@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backends/reference/dynamic_range.h"
 #include "backends/reference/ops_internal.h"
 
 namespace floe::reference {
@@ -204,25 +205,13 @@ Status CheckDynamicQuantize(const CheckArgs& a) {
 }
 
 Rule RunDynamicQuantize(const RunArgs& a) {
-  constexpr int64_t kHigh = 255;
   const auto* x = static_cast<const float*>(a.inputs[0]);
   const int64_t count = Count(a.in(0));
-  float low = 0, high = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    low = x[i] < low ? x[i] : low;
-    high = x[i] > high ? x[i] : high;
-  }
-  // A range of nothing has the scale that ONNX Runtime gives it; so has one that underflows.
-  float scale = (high - low) / static_cast<float>(kHigh);
-  if (scale == 0) scale = 1.0f;
-  const int64_t zero = RoundTo(0.0f - low / scale, 0, 0, kHigh);
+  const DynamicRange range(x, count);
   auto* y = static_cast<uint8_t*>(a.outputs[0]);
-  for (int64_t i = 0; i < count; ++i) {
-    const float v = x[i] / scale;
-    y[i] = std::isnan(v) ? 0 : static_cast<uint8_t>(RoundTo(v, zero, 0, kHigh));
-  }
-  if (a.HasOutput(1)) *static_cast<float*>(a.outputs[1]) = scale;
-  if (a.HasOutput(2)) *static_cast<uint8_t*>(a.outputs[2]) = static_cast<uint8_t>(zero);
+  for (int64_t i = 0; i < count; ++i) y[i] = static_cast<uint8_t>(range.Byte(x[i]));
+  if (a.HasOutput(1)) *static_cast<float*>(a.outputs[1]) = range.scale;
+  if (a.HasOutput(2)) *static_cast<uint8_t*>(a.outputs[2]) = static_cast<uint8_t>(range.zero);
   return Rule::kNone;
 }
 

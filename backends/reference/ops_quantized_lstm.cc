@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/reference/dynamic_range.h"
 #include "backends/reference/functions.h"
 #include "backends/reference/ops_internal.h"
 
@@ -26,34 +27,10 @@ struct Shape {
   int64_t plane() const { return batch * hidden; }
 };
 
-// Step and zero point of a range, and bytes by them.
-struct Quantizer {
-  float scale = 1;
-  int32_t zero = 0;
-
-  Quantizer(const float* x, int64_t count) {
-    float low = 0, high = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      low = x[i] < low ? x[i] : low;
-      high = x[i] > high ? x[i] : high;
-    }
-    scale = (high - low) / 255.0f;
-    if (scale == 0) scale = 1;
-    zero = Byte(-low / scale, 0);
-  }
-  // x - zero of each number.
-  void Run(const float* x, int64_t count, int32_t* y) const {
-    for (int64_t i = 0; i < count; ++i) y[i] = Byte(x[i] / scale, zero) - zero;
-  }
-
- private:
-  static int32_t Byte(float v, int32_t zero) {
-    const auto low = static_cast<float>(-zero), high = static_cast<float>(255 - zero);
-    v = v > low ? v : low;  // NaN: the least.
-    v = v < high ? v : high;
-    return static_cast<int32_t>(std::nearbyint(v)) + zero;
-  }
-};
+// x - zero of each number, in bytes of the range.
+void CentredBytes(const DynamicRange& range, const float* x, int64_t count, int32_t* y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = range.Byte(x[i]) - range.zero;
+}
 
 // One direction's weights, [K,4H] each.
 struct Weights {
@@ -94,8 +71,8 @@ struct State {
 };
 
 // Row n of a step, whose numbers of x are in state.x.
-void RunRow(const Shape& s, const Weights& w, const Quantizer& qx, const Quantizer& qh, int64_t n,
-            const State& state) {
+void RunRow(const Shape& s, const Weights& w, const DynamicRange& qx, const DynamicRange& qh,
+            int64_t n, const State& state) {
   const int64_t columns = kGates * s.hidden;
   for (int64_t j = 0; j < columns; ++j) {
     float v = Product(state.x, w.w, s.inputs, columns, j, qx.scale * w.w_scale[j]);
@@ -176,17 +153,17 @@ Rule RunQLstm(const RunArgs& a) {
   const Shape s(&attrs, a.in(0));
   const State state(a.scratch, s);
   const auto* x = static_cast<const float*>(a.inputs[0]);
-  const Quantizer qx(x, s.steps * s.batch * s.inputs);
+  const DynamicRange qx(x, s.steps * s.batch * s.inputs);
   for (int64_t d = 0; d < s.directions; ++d) {
     const Weights weights(a, s, d);
     CopyPlane(a, 6, d, s.plane(), state.h);
     CopyPlane(a, 7, d, s.plane(), state.c);
     for (int64_t i = 0; i < s.steps; ++i) {
       const int64_t t = s.direction == 1 || d == 1 ? s.steps - 1 - i : i;
-      const Quantizer qh(state.h, s.plane());
-      qh.Run(state.h, s.plane(), state.h_bytes);
+      const DynamicRange qh(state.h, s.plane());
+      CentredBytes(qh, state.h, s.plane(), state.h_bytes);
       for (int64_t n = 0; n < s.batch; ++n) {
-        qx.Run(x + (t * s.batch + n) * s.inputs, s.inputs, state.x);
+        CentredBytes(qx, x + (t * s.batch + n) * s.inputs, s.inputs, state.x);
         RunRow(s, weights, qx, qh, n, state);
       }
       if (!a.HasOutput(0)) continue;

@@ -1,7 +1,7 @@
-#include <cmath>
 #include <limits>
 
 #include "backends/halo.h"
+#include "backends/reference/dynamic_range.h"
 #include "backends/reference/twins/twins.h"
 #include "format/attrs.h"
 
@@ -56,13 +56,11 @@ uint8_t QPoolOne(const OpInfo& op, const uint8_t* x, const int64_t* at) {
     }
   }
   if (a[0] == 0) return static_cast<uint8_t>(max);
-  const auto zp = static_cast<float>(a[13]);
   const float ratio =
       static_cast<float>(WordFloat(a[14])) / static_cast<float>(a[1] != 0 ? padded : inside);
-  float v = static_cast<float>(sum) * ratio;
-  v = v > -zp ? v : -zp;  // NaN (of no elements) gives the least.
-  v = v < 255.0f - zp ? v : 255.0f - zp;
-  return static_cast<uint8_t>(std::nearbyint(v) + zp);
+  // (NaN, of no elements, gives the least.)
+  return static_cast<uint8_t>(
+      RoundedWithin(static_cast<float>(sum) * ratio, static_cast<int32_t>(a[13]), 0, 255));
 }
 
 template <class T, class One>

@@ -6,19 +6,12 @@
 
 #include "backends/families/product.h"
 #include "backends/halo.h"
+#include "backends/reference/dynamic_range.h"
 #include "backends/reference/twins/epilogue.h"
 #include "backends/reference/twins/twins.h"
 
 namespace floe::reference::twins {
 namespace {
-
-// clamp(round(v) + zp, low, high); NaN gives low.
-int32_t Quantized(float v, int32_t zp, int32_t low, int32_t high) {
-  const auto least = static_cast<float>(low - zp), most = static_cast<float>(high - zp);
-  v = v > least ? v : least;
-  v = v < most ? v : most;
-  return static_cast<int32_t>(std::nearbyint(v)) + zp;
-}
 
 // From sums of products to elements of the result.
 class Result {
@@ -63,13 +56,13 @@ class Result {
   int32_t Byte(float v, const int64_t* index) const {
     const families::Requantize& w = words_;
     const TensorInfo& residual = args_.op->inputs[families::kQuantizedResidual];
-    if (!residual.present()) return Quantized(v, w.y_zp, w.low, w.high);
-    const int32_t t = Quantized(v, w.t_zp, w.t_low, w.t_high) - w.t_zp;
+    if (!residual.present()) return RoundedWithin(v, w.y_zp, w.low, w.high);
+    const int32_t t = RoundedWithin(v, w.t_zp, w.t_low, w.t_high) - w.t_zp;
     const int32_t r =
         Input<uint8_t>(families::kQuantizedResidual)[ElementOffset(residual, index)] - w.r_zp;
     const float scaled = static_cast<float>(t) * w.t_ratio;
     const float added = static_cast<float>(r) * w.r_ratio;
-    return Quantized(scaled + added, w.y_zp, w.low, w.high);
+    return RoundedWithin(scaled + added, w.y_zp, w.low, w.high);
   }
 
   const KernelArgs& args_;
@@ -203,24 +196,6 @@ namespace {
 
 double Sigmoid(double v) { return 1.0 / (1.0 + std::exp(-v)); }
 
-// The step and zero point for the range of `count` numbers.
-struct Quantizer {
-  float scale = 1;
-  int32_t zp = 0;
-
-  Quantizer(const float* x, int64_t count) {
-    float low = 0, high = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      low = x[i] < low ? x[i] : low;
-      high = x[i] > high ? x[i] : high;
-    }
-    scale = (high - low) / 255.0f;
-    if (scale == 0) scale = 1;
-    zp = Quantized(-low / scale, 0, 0, 255);
-  }
-  int32_t Byte(float v) const { return Quantized(v / scale, zp, 0, 255); }
-};
-
 }  // namespace
 
 Status PrepareDynamicQuantize(const OpInfo&, const PrepareContext&, void*, Schedule* schedule) {
@@ -234,11 +209,11 @@ Rule RunDynamicQuantize(const KernelArgs& args, uint32_t, uint32_t begin, uint32
   int64_t count = 0;
   if (!ElementCount(args.op->inputs[0], &count)) return Rule::kNone;
   const auto* x = static_cast<const float*>(args.inputs[0]);
-  const Quantizer q(x, count);
+  const DynamicRange q(x, count);
   auto* y = static_cast<uint8_t*>(args.outputs[0]);
   for (int64_t i = 0; i < count; ++i) y[i] = static_cast<uint8_t>(q.Byte(x[i]));
   *static_cast<float*>(args.outputs[1]) = q.scale;
-  *static_cast<uint8_t*>(args.outputs[2]) = static_cast<uint8_t>(q.zp);
+  *static_cast<uint8_t*>(args.outputs[2]) = static_cast<uint8_t>(q.zero);
   return Rule::kNone;
 }
 
@@ -299,10 +274,10 @@ struct QLstmStep {
   float* y;
 
   // The gate's recurrent product for row n.
-  float Product(const Quantizer& q, int64_t n, int64_t gate, int64_t unit) const {
+  float Product(const DynamicRange& q, int64_t n, int64_t gate, int64_t unit) const {
     const int64_t hidden = op.inputs[1].dims[0];
     const int64_t column = (unit / 16 * 4 + gate) * 16 + unit % 16;
-    uint32_t sum = 0u - static_cast<uint32_t>(q.zp) * static_cast<uint32_t>(sums[column]);
+    uint32_t sum = 0u - static_cast<uint32_t>(q.zero) * static_cast<uint32_t>(sums[column]);
     for (int64_t k = 0; k < hidden; ++k) {
       const int64_t at[2] = {k, column};
       sum += Times(q.Byte(h[n * hidden + k]), r[ElementOffset(op.inputs[1], at)]);
@@ -312,7 +287,7 @@ struct QLstmStep {
 
   void Run() const {
     const int64_t batch = op.inputs[0].dims[1], hidden = op.inputs[1].dims[0];
-    const Quantizer q(h, batch * hidden);
+    const DynamicRange q(h, batch * hidden);
     for (int64_t n = 0; n < batch; ++n) {
       for (int64_t u = 0; u < hidden; ++u) {
         double gate[4];  // i, o, f, c.
