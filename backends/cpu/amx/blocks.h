@@ -173,9 +173,9 @@ FLOE_INLINE void StartTile(Tiles* tiles, bool preload, const int32_t* start) {
 }
 
 // Sums one block, while the one before is finished.
-template <class Kind, int kRowTiles, int kPanels, class Pending>
+template <class Kind, int kRowTiles, int kPanels, class Finish>
 void SumBlock(Tiles* tiles, const TilePlan& plan, const BlockSource& from, const TileBlock& block,
-              Pending* pending, CutPrefetch* prefetch) {
+              PendingRows<Finish>* pending, CutPrefetch* prefetch) {
   constexpr int kTiles = kRowTiles * kPanels;
   const int32_t* start = block.columns->start;
   // Tile t has panel t % kPanels.
@@ -210,9 +210,9 @@ void SumBlock(Tiles* tiles, const TilePlan& plan, const BlockSource& from, const
   if constexpr (kTiles > 3) tiles->Store<3>(to(3), block.pitch);
 }
 
-template <class Kind, class Pending>
+template <class Kind, class Finish>
 void SumAnyBlock(Tiles* tiles, const TilePlan& plan, const BlockSource& from,
-                 const TileBlock& block, Pending* pending, CutPrefetch* prefetch) {
+                 const TileBlock& block, PendingRows<Finish>* pending, CutPrefetch* prefetch) {
   const auto sum = [&]<int kRowTiles, int kPanels>() {
     SumBlock<Kind, kRowTiles, kPanels>(tiles, plan, from, block, pending, prefetch);
   };
@@ -426,6 +426,25 @@ bool UseTiles(ProductState* s) {
 
 TileConfig ConfigOf(const ProductState& s, const TilePlan& plan) {
   return MakeTileConfig(static_cast<int>(RowTiles(s).rows()), static_cast<int>(plan.least));
+}
+
+// Tasks [begin, end) of a gemm or convolution. finish_of(outer, &a, &b): the Finish of independent
+// product `outer`, and its operands.
+template <class Kind, class FinishOf>
+void RunTileTasks(const KernelArgs& args, const ProductState& s, const int64_t* taps,
+                  uint32_t begin, uint32_t end, void* scratch, FinishOf&& finish_of) {
+  const TensorInfo& y = args.op->outputs[0];
+  const TilePlan plan = PlanTiles<Kind>(s);
+  TileProduct product = {&s, nullptr, nullptr, taps};
+  Tiles tiles;
+  tiles.Configure(ConfigOf(s, plan));
+  for (uint32_t task = begin; task < end; ++task) {
+    const TaskBlock block = BlockOfTask(s.tiling, task);
+    auto finish = finish_of(block.outer, &product.a, &product.b);
+    RunTileBlock<Kind>(&tiles, plan, product, block, &finish, scratch);
+    if (y.layout == LayoutId::kChannelsLast) ZeroBlockHalo(s, block, y, args.outputs[0]);
+  }
+  tiles.Release();
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include "backends/cpu/amx/blocks.h"
 #include "backends/cpu/gemm/driver.h"
-#include "backends/halo.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu {
@@ -125,20 +124,13 @@ Product ProductOf(const KernelArgs& args, const ProductState& s, int64_t group, 
 void RunPairTasks(const KernelArgs& args, const int64_t* taps, uint32_t begin, uint32_t end,
                   void* scratch) {
   const auto& s = *static_cast<const ProductState*>(args.state);
-  const TensorInfo& y = args.op->outputs[0];
-  const TilePlan plan = PlanTiles<TileOfPairs>(s);
-  Tiles tiles;
-  tiles.Configure(ConfigOf(s, plan));
-  for (uint32_t task = begin; task < end; ++task) {
-    const TaskBlock block = BlockOfTask(s.tiling, task);
-    const Product p = ProductOf(args, s, block.outer, scratch);
-    PairFinish finish(p);
-    const TileProduct product = {&s, reinterpret_cast<const char*>(p.a16),
-                                 reinterpret_cast<const char*>(p.b), taps};
-    RunTileBlock<TileOfPairs>(&tiles, plan, product, block, &finish, scratch);
-    if (y.layout == LayoutId::kChannelsLast) ZeroBlockHalo(s, block, y, args.outputs[0]);
-  }
-  tiles.Release();
+  RunTileTasks<TileOfPairs>(args, s, taps, begin, end, scratch,
+                            [&](int64_t group, const char** a, const char** b) {
+                              const Product p = ProductOf(args, s, group, scratch);
+                              *a = reinterpret_cast<const char*>(p.a16);
+                              *b = reinterpret_cast<const char*>(p.b);
+                              return PairFinish(p);
+                            });
 }
 
 // Vectors have micro-kernels for pairs.

@@ -6,7 +6,6 @@
 
 #include "backends/cpu/amx/blocks.h"
 #include "backends/cpu/quantized/products_block.h"
-#include "backends/halo.h"
 #include "backends/kernel.h"
 
 namespace floe::cpu {
@@ -86,23 +85,15 @@ class ByteFinish {
 
 void RunByteTasks(const KernelArgs& args, const int64_t* taps, uint32_t begin, uint32_t end,
                   void* scratch) {
-  const auto* state = static_cast<const QProductState*>(args.state);
-  const ProductState& s = state->product;
-  const TensorInfo& y = args.op->outputs[0];
-  const TilePlan plan = PlanTiles<TileOfBytes>(s);
+  const ProductState& s = static_cast<const QProductState*>(args.state)->product;
   QProduct p(args, scratch);
-  Tiles tiles;
-  tiles.Configure(ConfigOf(s, plan));
-  for (uint32_t task = begin; task < end; ++task) {
-    const TaskBlock block = BlockOfTask(s.tiling, task);
-    p.MoveTo(block.outer, args);
-    ByteFinish finish(&p);
-    const TileProduct product = {&s, reinterpret_cast<const char*>(p.a),
-                                 reinterpret_cast<const char*>(p.b), taps};
-    RunTileBlock<TileOfBytes>(&tiles, plan, product, block, &finish, scratch);
-    if (y.layout == LayoutId::kChannelsLast) ZeroBlockHalo(s, block, y, args.outputs[0]);
-  }
-  tiles.Release();
+  RunTileTasks<TileOfBytes>(args, s, taps, begin, end, scratch,
+                            [&](int64_t group, const char** a, const char** b) {
+                              p.MoveTo(group, args);
+                              *a = reinterpret_cast<const char*>(p.a);
+                              *b = reinterpret_cast<const char*>(p.b);
+                              return ByteFinish(&p);
+                            });
 }
 
 bool UseByteTiles(QProductState* state, Schedule* schedule, const char* variant) {
