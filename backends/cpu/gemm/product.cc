@@ -14,6 +14,15 @@ GridStrides ImageStrides(const TensorInfo& t, int64_t* offset) {
   return {strides[3], strides[2], strides[0]};
 }
 
+bool IsEmptyImage(const TensorInfo& y) {
+  return y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0;
+}
+
+int64_t LineStep(const OpInfo& op, const families::WindowAttrs& window) {
+  int64_t unused = 0;
+  return window.kh > 1 ? window.dh * ImageStrides(op.inputs[0], &unused).y : 0;
+}
+
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* s) {
   s->epilogue = ClassifyEpilogue(op, extra, channels);
   s->operand_count = op.input_count - extra;
@@ -28,6 +37,32 @@ void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, Produc
       o.strides.x = channels;
     }
   }
+}
+
+void DescribeImages(const OpInfo& op, const families::WindowAttrs& window, ProductState* s) {
+  const TensorInfo& y = op.outputs[0];
+  const GridStrides pixels = ImageStrides(op.inputs[0], &s->a_offset);
+  s->a_offset -= window.pt * pixels.y + window.pl * pixels.x;
+  s->a = {y.dims[3] > 1 ? window.sw * pixels.x : 0, y.dims[2] > 1 ? window.sh * pixels.y : 0,
+          pixels.image};
+  s->y = ImageStrides(y, &s->y_offset);
+  s->grid = {y.dims[3], y.dims[2]};
+}
+
+void ShareLines(const OpInfo& op, const families::WindowAttrs& window, uint32_t workers,
+                double least_work, ProductState* s) {
+  constexpr int64_t kTasksPerWorker = 4;
+  const TensorInfo& y = op.outputs[0];
+  s->tiling.m = y.dims[0] * y.dims[2];
+  const double work = static_cast<double>(s->tiling.m) *
+                      static_cast<double>(y.dims[3] * y.dims[1]) * static_cast<double>(window.kh) *
+                      static_cast<double>(window.kw);
+  int64_t tasks = workers > 1 ? workers * kTasksPerWorker : 1;
+  tasks = std::min(tasks, s->tiling.m);
+  if (work < static_cast<double>(tasks) * least_work) {
+    tasks = static_cast<int64_t>(work / least_work) + 1;
+  }
+  s->tiling.row_blocks = std::min(tasks, s->tiling.m);
 }
 
 void CollapseGrid(int64_t images, ProductState* s) {
@@ -71,6 +106,7 @@ int64_t PanelRows(const TensorInfo& w, int64_t depth) {
 }
 int64_t ColumnBytes(const TensorInfo& w) { return w.dtype == DType::kF16 ? 2 : 4; }
 
+// Schedules register tiles of `kind`.
 void UseTiles(const TileKind& kind, TileUser user, ProductState* s, Schedule* schedule) {
   s->find = kind.find;
   if (s->empty) return;
@@ -97,7 +133,7 @@ void PrepareGemmProduct(const OpInfo& op, const PrepareContext& context, const T
   s->run = k;
   s->column_bytes = ColumnBytes(w);
   DescribeOperands(op, 2, n, s);
-  // Of all products, this one's driver alone runs functions of the finished result.
+  // Of all products, gemm's drivers alone run functions of the finished result.
   const DType y = op.outputs[0].dtype;
   s->epilogue = ClassifyEpilogue(op, 2, n, /*posts=*/y == DType::kF32 || y == DType::kBF16);
   s->tiling = ChooseTiling({.outer = 1,
@@ -118,15 +154,12 @@ void PrepareConvProduct(const OpInfo& op, const PrepareContext& context, const T
   const families::WindowAttrs window = families::ReadWindow(op.attrs + 1);
   const int64_t groups = op.attrs[0];
   const int64_t images = y.dims[0], height = y.dims[2], width = y.dims[3];
-  s->empty = images == 0 || height == 0 || width == 0 || y.dims[1] == 0;
+  s->empty = IsEmptyImage(y);
   if (s->empty) return;
   const int64_t channels = w.dims[1], outputs = y.dims[1] / groups;
-  const GridStrides pixels = ImageStrides(x, &s->a_offset);
-  s->a_offset -= window.pt * pixels.y + window.pl * pixels.x;
-  s->a = {width > 1 ? window.sw * pixels.x : 0, height > 1 ? window.sh * pixels.y : 0,
-          pixels.image};
-  s->y = ImageStrides(y, &s->y_offset);
-  s->grid = {width, height};
+  int64_t unused = 0;
+  DescribeImages(op, window, s);
+  const GridStrides pixels = ImageStrides(x, &unused);
   // With pairs, a tap's odd channel has a row of its own.
   const int64_t tap_rows = PanelRows(w, channels);
   const bool whole = w.layout != LayoutId::kConvPairs16 || channels % 2 == 0;
@@ -166,35 +199,20 @@ void PrepareDepthwiseProduct(const OpInfo& op, const PrepareContext& context, Pr
   ProductState* s = new (state) ProductState{};
   const TensorInfo& y = op.outputs[0];
   const families::WindowAttrs window = families::ReadWindow(op.attrs);
-  const int64_t images = y.dims[0], height = y.dims[2], width = y.dims[3];
-  s->empty = images == 0 || height == 0 || width == 0 || y.dims[1] == 0;
+  constexpr double kTaskWork = 1 << 16;
+  s->empty = IsEmptyImage(y);
   if (s->empty) return;
-  const GridStrides pixels = ImageStrides(op.inputs[0], &s->a_offset);
-  s->a_offset -= window.pt * pixels.y + window.pl * pixels.x;
-  s->a = {width > 1 ? window.sw * pixels.x : 0, height > 1 ? window.sh * pixels.y : 0,
-          pixels.image};
-  s->depthwise_line = window.kh > 1 ? window.dh * pixels.y : 0;
-  s->y = ImageStrides(y, &s->y_offset);
-  s->grid = {width, height};
+  DescribeImages(op, window, s);
+  s->depthwise_line = LineStep(op, window);
   DescribeOperands(op, 2, y.dims[1], s);
-  // Tasks are runs of output lines: long ones reuse more of the window's rows.
-  constexpr int64_t kTasksPerWorker = 4, kTaskWork = 1 << 16;
-  s->tiling.m = images * height;
-  const double work = static_cast<double>(s->tiling.m) * static_cast<double>(width * y.dims[1]) *
-                      static_cast<double>(window.kh) * static_cast<double>(window.kw);
-  int64_t tasks = context.workers > 1 ? context.workers * kTasksPerWorker : 1;
-  tasks = std::min(tasks, s->tiling.m);
-  if (work < static_cast<double>(tasks) * kTaskWork) {
-    tasks = static_cast<int64_t>(work / kTaskWork) + 1;
-  }
-  s->tiling.row_blocks = std::min(tasks, s->tiling.m);
+  ShareLines(op, window, context.workers, kTaskWork, s);
 }
 
 void PrepareWinogradProduct(const OpInfo& op, ProductState* state) {
   ProductState* s = new (state) ProductState{};
   const TensorInfo& y = op.outputs[0];
   const families::WindowAttrs window = families::ReadWindow(op.attrs + 1);
-  s->empty = y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0;
+  s->empty = IsEmptyImage(y);
   if (s->empty) return;
   s->a = ImageStrides(op.inputs[0], &s->a_offset);
   s->a_offset -= window.pt * s->a.y + window.pl * s->a.x;

@@ -75,11 +75,21 @@ inline const int64_t* TapTable(const void* state) {
 
 // What the Prepares of further products are made of:
 //   ImageStrides: of a channels-last tensor over the pixels of a grid.
+//   IsEmptyImage: of no elements.
+//   LineStep: elements of x between rows of the window.
 //   DescribeOperands: the epilogue and its operands, inputs from `extra` on.
+//   DescribeImages: where the rows, pixels of a convolution's y, find x and y; the grid.
+//   ShareLines: depthwise convolutions' tasks, runs of output lines (long ones reuse more of the
+//   window's rows) of at least `least_work` multiply-adds.
 //   CollapseGrid: joins image lines (and then images) that follow each other without a jump in
 //   every tensor, so that the loop over rows meets no line ends.
 GridStrides ImageStrides(const TensorInfo& t, int64_t* offset);
+bool IsEmptyImage(const TensorInfo& t);
+int64_t LineStep(const OpInfo& op, const families::WindowAttrs& window);
 void DescribeOperands(const OpInfo& op, uint32_t extra, int64_t channels, ProductState* state);
+void DescribeImages(const OpInfo& op, const families::WindowAttrs& window, ProductState* state);
+void ShareLines(const OpInfo& op, const families::WindowAttrs& window, uint32_t workers,
+                double least_work, ProductState* state);
 void CollapseGrid(int64_t images, ProductState* state);
 
 // Zeros the halo of output lines [begin, end), counted over all images.

@@ -32,21 +32,6 @@ void Describe(const OpInfo& op, uint32_t first_word, int64_t columns, QProductSt
   }
 }
 
-// Where rows of the product, the pixels of y, find x and y.
-void DescribeImages(const OpInfo& op, const families::WindowAttrs& window, ProductState* s) {
-  const TensorInfo& y = op.outputs[0];
-  const GridStrides pixels = ImageStrides(op.inputs[0], &s->a_offset);
-  s->a_offset -= window.pt * pixels.y + window.pl * pixels.x;
-  s->a = {y.dims[3] > 1 ? window.sw * pixels.x : 0, y.dims[2] > 1 ? window.sh * pixels.y : 0,
-          pixels.image};
-  s->y = ImageStrides(y, &s->y_offset);
-  s->grid = {y.dims[3], y.dims[2]};
-}
-
-bool IsEmptyImage(const TensorInfo& y) {
-  return y.dims[0] == 0 || y.dims[1] == 0 || y.dims[2] == 0 || y.dims[3] == 0;
-}
-
 }  // namespace
 
 void PrepareQGemmProduct(const OpInfo& op, const PrepareContext& context, const TileSet& set,
@@ -127,23 +112,10 @@ void PrepareQDepthwiseProduct(const OpInfo& op, const PrepareContext& context,
   s->empty = IsEmptyImage(y);
   if (s->empty) return;
   DescribeImages(op, window, s);
-  int64_t strides[kMaxRank], offset;
-  TensorStrides(op.inputs[0], strides, &offset);
-  s->depthwise_line = window.kh > 1 ? window.dh * strides[2] : 0;
+  s->depthwise_line = LineStep(op, window);
   Describe(op, 10, y.dims[1], state);
-  // Tasks are runs of output lines, of at least so many multiply-adds.
-  constexpr int64_t kTasksPerWorker = 4;
   constexpr double kTaskWork = 1 << 18;
-  s->tiling.m = y.dims[0] * y.dims[2];
-  const double work = static_cast<double>(s->tiling.m) *
-                      static_cast<double>(y.dims[3] * y.dims[1]) * static_cast<double>(window.kh) *
-                      static_cast<double>(window.kw);
-  int64_t tasks = context.workers > 1 ? context.workers * kTasksPerWorker : 1;
-  tasks = std::min(tasks, s->tiling.m);
-  if (work < static_cast<double>(tasks) * kTaskWork) {
-    tasks = static_cast<int64_t>(work / kTaskWork) + 1;
-  }
-  s->tiling.row_blocks = std::min(tasks, s->tiling.m);
+  ShareLines(op, window, context.workers, kTaskWork, s);
 }
 
 families::Requantize WordsOfRun(const QProductState& state, const KernelArgs& args,
