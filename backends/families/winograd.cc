@@ -39,6 +39,13 @@ OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs) {
   return conv;
 }
 
+PlainConv::PlainConv(const KernelArgs& winograd)
+    : op(ConvOf(*winograd.op, infos)), args{&op, inputs, winograd.outputs, winograd.state} {
+  for (uint32_t i = 0, n = 0; i < winograd.op->input_count; ++i) {
+    if (i != 2) inputs[n++] = winograd.inputs[i];
+  }
+}
+
 bool PlanBlocks(const OpInfo& op, Blocking* blocking, int64_t* scratch_bytes) {
   const TensorInfo& w = op.inputs[1];
   const TensorInfo& u = op.inputs[2];

@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include "backends/kernel.h"
 #include "format/footprint.h"
 
 namespace floe::winograd {
@@ -62,6 +63,17 @@ inline constexpr int64_t kPairTile = 4;  // Such u are of this t.
 
 // The instruction without u: a plain conv. `inputs` has room for kMaxOperands and must outlive it.
 OpInfo ConvOf(const OpInfo& op, TensorInfo* inputs);
+// The same at Run. `args`' state is that conv's.
+struct PlainConv {
+  TensorInfo infos[kMaxOperands];
+  const void* inputs[kMaxOperands];
+  OpInfo op;
+  KernelArgs args;
+
+  explicit PlainConv(const KernelArgs& winograd);
+  PlainConv(const PlainConv&) = delete;
+  PlainConv& operator=(const PlainConv&) = delete;
+};
 
 // How kernels cut the work: the same for every ISA, since the scratch depends on it. Tiles of all
 // images are one line of `tiles`; a block of up to `block` of them is transformed into `t * t`

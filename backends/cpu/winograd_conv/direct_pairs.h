@@ -34,14 +34,8 @@ Rule RunWinogradConv(const KernelArgs& args, uint32_t phase, uint32_t begin, uin
   if (args.op->inputs[0].dtype != DType::kBF16) {
     return FLOE_BASE_ISA::RunWinogradConv(args, phase, begin, end, scratch);
   }
-  TensorInfo infos[kMaxOperands];
-  const OpInfo conv = winograd::ConvOf(*args.op, infos);
-  const void* inputs[kMaxOperands];
-  for (uint32_t i = 0, n = 0; i < args.op->input_count; ++i) {
-    if (i != 2) inputs[n++] = args.inputs[i];
-  }
-  const KernelArgs conv_args = {&conv, inputs, args.outputs, args.state};
-  return RunConv(conv_args, phase, begin, end, scratch);
+  const winograd::PlainConv conv(args);
+  return RunConv(conv.args, phase, begin, end, scratch);
 }
 
 }  // namespace FLOE_ISA

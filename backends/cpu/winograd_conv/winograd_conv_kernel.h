@@ -364,14 +364,8 @@ Status PrepareWinogradConv(const OpInfo& op, const PrepareContext& context, void
 Rule RunWinogradConv(const KernelArgs& args, uint32_t phase, uint32_t begin, uint32_t end,
                      void* scratch) {
   if (!args.op->inputs[2].present()) {
-    TensorInfo infos[kMaxOperands];
-    const OpInfo conv = winograd::ConvOf(*args.op, infos);
-    const void* inputs[kMaxOperands];
-    for (uint32_t i = 0, n = 0; i < args.op->input_count; ++i) {
-      if (i != 2) inputs[n++] = args.inputs[i];
-    }
-    const KernelArgs conv_args = {&conv, inputs, args.outputs, args.state};
-    return RunConv(conv_args, phase, begin, end, scratch);
+    const winograd::PlainConv conv(args);
+    return RunConv(conv.args, phase, begin, end, scratch);
   }
   const auto* s = static_cast<const WinogradState*>(args.state);
   const TensorInfo& y = args.op->outputs[0];
