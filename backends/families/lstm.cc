@@ -1,5 +1,6 @@
-#include <initializer_list>
 #include "backends/families.h"
+
+#include <initializer_list>
 
 #include "backends/families/check.h"
 

@@ -67,9 +67,8 @@ struct TileKind {
 // Defined by gemm/'s ISA files for all families of the same ISA.
 //   Tiles:    the tile set of the ISA.
 //   FindTile: the micro-kernel; 1 <= rows <= max_rows[panels].
-//   FindTileOf: the same with `last_columns` in the last panel: maybe one that computes no more
-//   than
-//     these. It gives the same numbers.
+//   FindTileOf: the same where the last panel has `last_columns` valid columns: maybe one that
+//     computes no others. It gives the same numbers.
 //   VariantName: "f32_conv_8x48__avx512".
 //   HalfTiles: for f16 weights, which are widened as they are loaded; all else is f32.
 //   PairTiles: for products of bf16 pairs: a is bf16, k runs over pairs (the last one of a tap's

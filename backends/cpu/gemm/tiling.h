@@ -1,9 +1,11 @@
 // How a product of M rows and N columns is cut: into register tiles, and into tasks.
 //
-// Everything GEMM-like (gemm, conv, matmul) is one loop nest around one micro-kernel: a tile of
-// `rows` rows and `panels` 16-column weight panels whose accumulators live in registers and which
-// walks the whole of K. Every tile sums K in the same order, so an element's value depends on
-// neither tile shape nor task grid. This header and its .cc are compiled once, for the baseline.
+// Everything GEMM-like (gemm, conv and matmul, of f32, bf16 and bytes) is a loop nest around a
+// micro-kernel: a tile of `rows` rows and `panels` 16-column weight panels whose accumulators live
+// in registers and which walks the whole of K. All tiles of a kernel sum K in the same order, so an
+// element's value depends on neither tile shape nor task grid. On the tile unit (amx/blocks.h) a
+// Tiling's row tiles are parts of lines instead. This header and its .cc are compiled once, for the
+// baseline.
 #ifndef FLOE_BACKENDS_CPU_GEMM_TILING_H_
 #define FLOE_BACKENDS_CPU_GEMM_TILING_H_
 
@@ -32,7 +34,7 @@ struct Problem {
   int64_t outer = 1;  // Independent products (groups of a convolution, batch of a matmul).
   int64_t m = 0;
   int64_t n = 0;
-  int64_t k = 0;
+  int64_t k = 0;          // Rows of a panel: of numbers, of pairs or of groups of four.
   int64_t row_bytes = 0;  // Distinct bytes of A for each row.
   uint32_t workers = 1;
 };

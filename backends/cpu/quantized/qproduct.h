@@ -1,13 +1,21 @@
-// The integer products qgemm, qconv and qdepthwise_conv on the CPU.
+// The families of bytes on the CPU: qgemm, qconv, qdepthwise_conv, qpool, dynamic_quantize and
+// qlstm_recurrence (lookup is its plain twin).
 //
-//   qproduct.h, .cc   what Prepare decides, once for all ISAs; the loop nest is gemm/'s: rows are
-//                     pixels, tiles are tiling.h's, with groups of four k in the place of a k
-//   dot.h             the ISA's way to multiply bytes, exact everywhere
-//   requantize.h      from accumulators to bytes, in registers
-//   products*.h       qgemm and qconv: micro-kernel, blocks, entry points
-//   tile_products.h   the same on AMX tiles
-//   depthwise*.h      qdepthwise_conv
-//   bytes*.h          dynamic_quantize and qpool
+//   qproduct.h, .cc       what Prepare decides, once for all ISAs; the loop nest is gemm/'s: rows
+//                         are pixels, tiles are tiling.h's, with groups of four k in the place of a
+//                         k
+//   dot.h                 the ISA's way to multiply bytes, exact everywhere
+//   weave.h               from bytes of channels to four bytes of each channel, and back
+//   requantize.h          from accumulators to bytes, in registers
+//   dynamic.h             from floats to bytes by their range
+//   products_tile.h       qgemm and qconv: micro-kernels,
+//   products_block.h      the loop nest around them,
+//   products_finish.h     operands of a Run and epilogues,
+//   products_kernel.h     and entry points
+//   tile_products.h       the same on the tile unit
+//   depthwise_kernel.h    qdepthwise_conv
+//   bytes_kernel.h        dynamic_quantize and qpool
+//   recurrence_kernel.h   qlstm_recurrence
 //
 // All of them give the same bits: accumulators are exact modulo 2^32, and every float operation on
 // the way to a byte is rounded on its own.

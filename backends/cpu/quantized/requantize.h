@@ -82,9 +82,6 @@ FLOE_INLINE I32 RoundToWords(F32 v) { return ToInt(MinOrSecond(Broadcast(32767.0
 // One vector of columns, before the zero point. Simple: the factor is below 1 in magnitude, so that
 // the product is an integer.
 FLOE_INLINE I32 RequantizeSimple(I32 sums, F32 scale) { return ToInt(Mul(ToFloat(sums), scale)); }
-FLOE_INLINE I32 RequantizeVector(I32 sums, F32 scale) {
-  return RoundToWords(Mul(ToFloat(sums), scale));
-}
 // `scaled` has the bias; `other` is the residual's.
 FLOE_INLINE I32 RequantizeVector(const Requantizer& r, F32 scaled, I32 other) {
   // (Bounds are whole numbers: rounding before them is rounding after them.)
