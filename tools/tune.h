@@ -22,9 +22,9 @@ struct TuneFlags {
 // Times one layer's candidates in turns, in rounds that each begin with another one: the time of
 // the layer's instruction alone, behind a conversion that has just written its input, right after a
 // run that left scratch and results in the caches. The weights are taken out of the caches before
-// if the key says that they come from memory. Stops once medians are known to 1 % or are clearly
-// apart, after 1.5 s at the latest; does it over once if the FMA probe before and after differs by
-// more than 10 %.
+// if the key says that they come from memory. Stops after 9 rounds at the earliest: once medians
+// are known to 1 % or are clearly apart, or 1.5 s are over. Does it over once if the FMA probe
+// before and after differs by more than 10 %.
 absl::StatusOr<tune::Entry> TimeLayer(const tune::Key& key,
                                       const std::vector<lower::LayerProgram>& programs);
 

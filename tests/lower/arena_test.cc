@@ -136,7 +136,7 @@ TEST(ArenaTest, SmallProblemsAreSolvedBest) {
   EXPECT_LE(static_cast<double>(sum), 1.005 * static_cast<double>(best));
 }
 
-TEST(ArenaTest, ManyBlocksStayNearTheBoundAndTakeLittleTime) {
+TEST(ArenaTest, ManyBlocksStayNearTheBound) {
   std::mt19937 random(3);
   const Blocks blocks = RandomBlocks(&random, 2000, 2000, 6);
   EXPECT_LE(static_cast<double>(Check(blocks).bytes),
