@@ -24,6 +24,8 @@ const char kHead[] = R"(
     %wm = constant i8[4,6] = random 2 -127 127
     %bi = constant i32[6] = random 3 -900 900
     %bf = constant f32[6] = random 4
+    %sc = constant f32[1,6,1,1] = [0.0101, 0.0203, 0.0157, 0.0099, 0.0307, 0.0211]
+    %s1 = constant f32[] = [0.0117]
     %three = constant f32[] = [3.0]
     %qx = quantize(%x, %sx, %zx) {axis=0, block=0, reciprocal=0, min=0, max=255, to=6}
     %dx = dequantize(%qx, %sx, %zx) {axis=0, block=0, to=1}
@@ -112,6 +114,21 @@ const Case kCases[] = {
     {"%qd, %sd, %zd = dynamic_quantize(%m) %i = matmul_integer(%qd, %wm, %zd)"
      "%f = cast(%i) {to=1} %t = mul(%sd, %sw) %g = mul(%f, %t) %y = add(%g, %bf)",
      "dynamic_quantize qgemm", "dynamic u8 to f32"},
+    {"%qd, %sd, %zd = dynamic_quantize(%x) %i = conv_integer(%qd, %w, %zd)"
+     " {strides=[3,2], pads=[0,0,0,0], dilations=[1,1], groups=1} "
+     "%f = cast(%i) {to=1} %t = mul(%sd, %s1) %y = mul(%f, %t)",
+     "cast dynamic_quantize mul*2 qconv sub", "dynamic u8 to f32"},
+    {"%qd, %sd, %zd = dynamic_quantize(%x) %i = conv_integer(%qd, %w, %zd)" CONV
+     "%f = cast(%i) {to=1} %t = mul(%sc, %sd) %y = mul(%t, %f)",
+     "cast dynamic_quantize mul*2 qconv sub", "dynamic u8 to f32"},
+    {"%qd, %sd, %zd = dynamic_quantize(%x) %i = conv_integer(%qd, %w, %zd)"
+     " {strides=[2,1], pads=[0,2,1,0], dilations=[2,1], groups=1} "
+     "%f = cast(%i) {to=1} %t = mul(%sd, %sc) %y = mul(%f, %t)",
+     "cast dynamic_quantize mul*2 qconv sub", "dynamic u8 to f32"},
+    // A scale for each column is none for each channel.
+    {"%qd, %sd, %zd = dynamic_quantize(%x) %i = conv_integer(%qd, %w, %zd)" CONV
+     "%f = cast(%i) {to=1} %t = mul(%sd, %sw) %y = mul(%f, %t)",
+     "cast conv_integer dynamic_quantize mul*2", "reference kernel"},
 };
 
 TEST(IntegerIslands, KeepTheNumbers) {
