@@ -165,6 +165,17 @@ FLOE_INLINE F32 Gelu(F32 x) {
   return Mul(x, Choose(Less(x, Zero()), q, Sub(Broadcast(1.0f), q)));
 }
 
+// For results that are rounded to bf16, of which each step near 1 is 2^-7: within 6e-5 + 6e-6 |x|
+// of Gelu at a third of its cost. x P(N(0,1) < x), whose probability is 1/2 + a p(a^2), a = x
+// clamped to 4.25; p is fitted to the least error of the product and exact at the ends.
+FLOE_INLINE F32 GeluForBrain(F32 x) {
+  const F32 a = MaxOrSecond(Broadcast(-4.25f), MinOrSecond(Broadcast(4.25f), x));
+  const F32 p =
+      Polynomial(Mul(a, a), 0x1.2993c6p-34f, -0x1.b370b8p-28f, 0x1.183340p-22f, -0x1.a6bedap-18f,
+                 0x1.a7359cp-14f, -0x1.2f7488p-10f, 0x1.479088p-7f, -0x1.1117e4p-4f, 0x1.98b17p-2f);
+  return Mul(x, MulAdd(a, p, Broadcast(0.5f)));
+}
+
 FLOE_INLINE F32 GeluTanh(F32 x) {
   // 0.5 (1 + tanh(u)) = sigmoid(2 u).
   const F32 z = Mul(x, x);

@@ -98,6 +98,42 @@ void FinishSpilledRow(const TileArgs& t, const Epilogue& e, float* row, const fl
   }
 }
 
+// The same, Epilogue::post and rounding to bf16, in one pass.
+template <class F>
+FLOE_INLINE void FinishRowInto(const TileArgs& t, const Epilogue& e, const float* row,
+                               const float* residual, int64_t columns, uint16_t* y, F post) {
+  for (int64_t j = 0; j < columns; j += kWidth) {
+    const int64_t n = columns - j;
+    F32 x = Load(row + j);
+    if (t.has_scale) x = Mul(x, Broadcast(t.scale));
+    if (t.bias != nullptr) x = Add(x, LoadPart(t.bias + j, n));
+    if (t.has_residual) x = Add(x, LoadPart(residual + j, n));
+    if (e.has_low) x = MaxOrSecond(Broadcast(e.low), x);
+    if (e.has_high) x = MinOrSecond(Broadcast(e.high), x);
+    x = post(x);
+    if (n >= kWidth) {
+      StoreBrain(y + j, x);
+    } else {
+      StoreBrainTail(y + j, n, x);
+    }
+  }
+}
+
+void FinishNarrowRow(const TileArgs& t, const Epilogue& e, const float* row, const float* residual,
+                     int64_t columns, uint16_t* y) {
+  const auto finish = [&](auto post) { FinishRowInto(t, e, row, residual, columns, y, post); };
+  switch (e.post) {
+    case Post::kNone:
+      return finish([](F32 x) { return x; });
+    case Post::kGelu:
+      return finish([](F32 x) { return GeluForBrain(x); });
+    case Post::kGeluTanh:
+      return finish([](F32 x) { return GeluTanh(x); });
+    case Post::kSilu:
+      return finish([](F32 x) { return Silu(x); });
+  }
+}
+
 void StoreNarrowRow(const float* row, int64_t columns, uint16_t* y) {
   int64_t j = 0;
   for (; j + kWidth <= columns; j += kWidth) StoreBrain(y + j, Load(row + j));
@@ -144,6 +180,10 @@ void FinishSpilledTile(const Product& p, const TileArgs& t, const Position& at, 
   if (!e.in_registers) RunProgramOnTile(p, at, rows, column, columns, ld);
   for (int64_t i = 0; i < rows; ++i) {
     float* row = p.tile_scratch + i * ld;
+    if (e.in_registers && t.narrow_y) {
+      FinishNarrowRow(t, e, row, t.residual[i], columns, t.y16[i]);
+      continue;
+    }
     if (e.in_registers) FinishSpilledRow(t, e, row, t.residual[i], columns);
     if (e.post != Post::kNone) FinishRows(e.post, &row, 1, columns);
     if (t.narrow_y) {

@@ -68,13 +68,10 @@ class PairFinish {
         residual_ != nullptr ? residual_ + OffsetOf(residual_strides_, at) + c.column : nullptr;
     TileArgs t = t_;
     t.bias = preload || bias_ == nullptr ? nullptr : bias_ + c.column;
+    if (t.narrow_y) return FinishNarrowRow(t, e, row, residual, c.columns, p_.y16 + y);
     FinishSpilledRow(t, e, row, residual, c.columns);
     if (e.post != Post::kNone) FinishRows(e.post, &row, 1, c.columns);
-    if (t.narrow_y) {
-      StoreNarrowRow(row, c.columns, p_.y16 + y);
-    } else {
-      StoreSpilledRow(row, c.columns, p_.y + y, 1);
-    }
+    StoreSpilledRow(row, c.columns, p_.y + y, 1);
   }
 
   // Programs.
