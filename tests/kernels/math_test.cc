@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "backends/cpu/math.h"
 #include "bench/math_sweep.h"
 
 namespace floe::bench {
@@ -62,6 +63,25 @@ TEST(VectorMath, AllFunctionsAreWithinTheirLimits) {
 TEST(VectorMath, EdgesAreWithinTheLimits) {
   const std::vector<float> x = Edges();
   for (const MathFunction& f : MathFunctions()) ExpectWithin(f, MeasureMath(f, x));
+}
+
+// Only products with bf16 results run it, whose rounding would hide its error. On the ISA that this
+// file is compiled for: the others round less.
+TEST(VectorMath, GeluForBrainIsAsCloseAsItSays) {
+  using namespace cpu::FLOE_ISA;  // NOLINT: the functions are there only.
+  for (float first = -40.0f; first < 40.0f; first += 0.0137f) {
+    float x[kWidth], y[kWidth];
+    for (int i = 0; i < kWidth; ++i) x[i] = first + 0.0021f * static_cast<float>(i);
+    Store(y, GeluForBrain(Load(x)));
+    for (int i = 0; i < kWidth; ++i) {
+      const double v = x[i], want = 0.5 * v * std::erfc(-v * std::sqrt(0.5));
+      ASSERT_NEAR(y[i], want, 6e-5 + 6e-6 * std::fabs(v)) << "at " << v;
+    }
+  }
+  float x[kWidth] = {kInfinity, std::nanf("")}, y[kWidth];
+  Store(y, GeluForBrain(Load(x)));
+  EXPECT_EQ(y[0], kInfinity);
+  EXPECT_TRUE(std::isnan(y[1]));
 }
 
 // The measure itself: a function that is off by a known number of ulps, and one that misses a NaN.
