@@ -36,6 +36,25 @@ target_link_libraries(floe_lean INTERFACE floe_options)
 target_compile_options(floe_lean INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti> -ffp-contract=off)
 
+# floe_precompile(target...): the targets, parts of the compiler, read cmake/precompiled.h in one
+# piece. For builds that are made as a whole; the others show whether every file includes what it
+# uses.
+function(floe_precompile)
+  if(NOT FLOE_PRECOMPILE)
+    return()
+  endif()
+  if(NOT TARGET floe_precompiled)
+    set(source ${PROJECT_BINARY_DIR}/floe_precompiled.cc)
+    file(CONFIGURE OUTPUT ${source} CONTENT "// Nothing: the target is its header.\n")
+    add_library(floe_precompiled OBJECT ${source})
+    target_link_libraries(floe_precompiled PRIVATE floe_options absl::statusor absl::str_format)
+    target_precompile_headers(floe_precompiled PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled.h)
+  endif()
+  foreach(target ${ARGN})
+    target_precompile_headers(${target} REUSE_FROM floe_precompiled)
+  endforeach()
+endfunction()
+
 # floe_test(NAME name SOURCES a.cc... LIBS lib... [LABELS label...] [TIMEOUT seconds])
 # A GoogleTest binary that ctest runs as one test from the repository's root.
 function(floe_test)
