@@ -141,22 +141,31 @@ ir::Dim Emitter::Product(const ir::Shape& shape, size_t begin, size_t end) {
   return product;
 }
 
+ir::Dim Emitter::TooComplex() {
+  Unsupported(
+      "a size overflows, or has too many terms, factors or functions in one another; give one of "
+      "the dimensions that it is made of a number with --dim");
+  return 1;
+}
+
 ir::Dim Emitter::Add(const ir::Dim& a, const ir::Dim& b) {
   if (const auto r = ir::Dim::Add(a, b)) return *r;
-  Invalid("a dimension overflows");
-  return 1;
+  return TooComplex();
 }
 
 ir::Dim Emitter::Sub(const ir::Dim& a, const ir::Dim& b) {
   if (const auto r = ir::Dim::Sub(a, b)) return *r;
-  Invalid("a dimension overflows");
-  return 1;
+  return TooComplex();
 }
 
 ir::Dim Emitter::Mul(const ir::Dim& a, const ir::Dim& b) {
   if (const auto r = ir::Dim::Mul(a, b)) return *r;
-  Invalid("a dimension overflows");
-  return 1;
+  return TooComplex();
+}
+
+ir::Dim Emitter::DivFloor(const ir::Dim& a, int64_t divisor) {
+  if (const auto r = ir::Dim::DivFloor(a, divisor)) return *r;
+  return TooComplex();
 }
 
 ir::Dim Emitter::Larger(const ir::Dim& a, const ir::Dim& b) {
@@ -164,8 +173,7 @@ ir::Dim Emitter::Larger(const ir::Dim& a, const ir::Dim& b) {
   if (Min(difference) >= 0) return a;
   if (Max(difference) <= 0) return b;
   if (const auto r = ir::Dim::Larger(a, b)) return *r;
-  Invalid("a dimension overflows");
-  return 1;
+  return TooComplex();
 }
 
 ir::Dim Emitter::Smaller(const ir::Dim& a, const ir::Dim& b) {
@@ -173,8 +181,7 @@ ir::Dim Emitter::Smaller(const ir::Dim& a, const ir::Dim& b) {
   if (Max(difference) <= 0) return a;
   if (Min(difference) >= 0) return b;
   if (const auto r = ir::Dim::Smaller(a, b)) return *r;
-  Invalid("a dimension overflows");
-  return 1;
+  return TooComplex();
 }
 
 // --- emission ------------------------------------------------------------------------------------
@@ -260,6 +267,46 @@ ir::Value* Emitter::Cast(ir::Value* x, DType to) {
 ir::Value* Emitter::Expand(ir::Value* x, ir::Shape shape) {
   if (!ok() || shape == x->shape()) return x;
   return Emit(OpId::kExpand, {x}, {}, TensorType{x->dtype(), std::move(shape)});
+}
+
+ir::Value* Emitter::ReshapeChecked(ir::Value* x, ir::Shape shape) {
+  if (!ok() || ir::SameCount(x->shape(), shape)) return Reshape(x, std::move(shape));
+  const std::optional<ir::Dim> have = ir::CountQuotient(x->shape(), {});
+  const std::optional<ir::Dim> want = ir::CountQuotient(shape, {});
+  const std::optional<ir::Dim> rest = have && want ? ir::Dim::Sub(*have, *want) : std::nullopt;
+  if (!rest || rest->is_constant() || Min(*rest) != 0) return Reshape(x, std::move(shape));
+  const absl::Status checked = ir::AddDimCheck(
+      graph_, *have, OpId::kEqual, *want,
+      absl::StrFormat("%s does not have the elements of %s", Text(x->shape()), Text(shape)),
+      provenance_);
+  if (!checked.ok()) Fail(checked);
+  return Reshape(SliceAxis(Reshape(x, {*have}), 0, 0, *want), std::move(shape));
+}
+
+ir::Value* Emitter::ReshapeRest(ir::Value* x, ir::Shape shape, size_t open) {
+  if (!ok()) return Placeholder();
+  ir::Shape others = shape;
+  others.erase(others.begin() + static_cast<ptrdiff_t>(open));
+  std::optional<ir::Dim> left = ir::CountQuotient(x->shape(), others);
+  if (!left && !x->HasStaticShape()) {
+    const std::optional<ir::Dim> have = ir::CountQuotient(x->shape(), {});
+    const std::optional<ir::Dim> divisor = ir::CountQuotient(others, {});
+    if (have && divisor && divisor->is_constant()) {
+      left = ir::Dim::DivFloor(*have, divisor->constant());
+    }
+  }
+  if (left) {
+    shape[open] = *left;
+    return ReshapeChecked(x, std::move(shape));
+  }
+  const std::string what = absl::StrFormat("cannot reshape %s to %s with one dimension left over",
+                                           Text(x->shape()), Text(others));
+  if (x->HasStaticShape()) {
+    Invalid(what);
+  } else {
+    Unsupported(what + ": the quotient is not whole for every size; fix one of them with --dim");
+  }
+  return Placeholder();
 }
 
 ir::Value* Emitter::Reduce(ReduceKind kind, ir::Value* x, std::vector<int64_t> axes,

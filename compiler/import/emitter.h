@@ -69,10 +69,11 @@ class Emitter {
   std::string Text(const ir::Shape& s) const;
   // The product of some of the dimensions.
   ir::Dim Product(const ir::Shape& shape, size_t begin, size_t end);
-  // Arithmetic on dims that fails the node where the result overflows.
+  // Arithmetic on dims that fails the node where the result overflows or is unreasonably long.
   ir::Dim Add(const ir::Dim& a, const ir::Dim& b);
   ir::Dim Sub(const ir::Dim& a, const ir::Dim& b);
   ir::Dim Mul(const ir::Dim& a, const ir::Dim& b);
+  ir::Dim DivFloor(const ir::Dim& a, int64_t divisor);  // divisor > 0.
   // One of the two where the symbols' bounds say which it is.
   ir::Dim Larger(const ir::Dim& a, const ir::Dim& b);
   ir::Dim Smaller(const ir::Dim& a, const ir::Dim& b);
@@ -86,6 +87,11 @@ class Emitter {
                                    AttrList attrs = {});
   // Wrappers that emit nothing where nothing is to be done.
   ir::Value* Reshape(ir::Value* x, ir::Shape shape);
+  // Where the symbols leave open whether x has as many elements as `shape`, and it may have more,
+  // the run checks it; what is reshaped is then a copy.
+  ir::Value* ReshapeChecked(ir::Value* x, ir::Shape shape);
+  // The same with what the others leave of x in the place of shape[open].
+  ir::Value* ReshapeRest(ir::Value* x, ir::Shape shape, size_t open);
   ir::Value* Transpose(ir::Value* x, std::vector<int64_t> perm);
   ir::Value* Cast(ir::Value* x, DType to);
   ir::Value* Expand(ir::Value* x, ir::Shape shape);
@@ -121,6 +127,7 @@ class Emitter {
 
  private:
   ir::Value* TryFold(ir::Node* node);
+  ir::Dim TooComplex();  // An error, and a size to go on with.
 
   ir::Graph& graph_;
   ir::Provenance provenance_;

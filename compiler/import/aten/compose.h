@@ -19,7 +19,7 @@ ir::Value* IsFinite(OpBuilder& b, ir::Value* x);  // bool
 ir::Value* AllTrue(OpBuilder& b, ir::Value* x);
 // All axes of a rank: 0, 1, ...
 std::vector<int64_t> AllAxes(int64_t rank);
-// The number of elements; an error if it is not affine.
+// The number of elements; an error if it is no size (ir::Dim).
 ir::Dim CountOf(OpBuilder& b, const ir::Value* x);
 // Swaps two axes.
 ir::Value* SwapAxes(OpBuilder& b, ir::Value* x, int64_t p, int64_t q);

@@ -152,7 +152,7 @@ void NativeGroupNorm(OpBuilder& b) {
   const std::optional<ir::Dim> channels = ir::Dim::DivExact(b.Dim(x, 1), groups);
   const std::optional<ir::Dim> run =
       channels ? ir::Dim::Mul(*channels, b.SymInt("HxW")) : std::nullopt;
-  if (!run) return b.results().resize(3);  // Not affine; hardly anything reads them.
+  if (!run) return b.results().resize(3);  // No ir::Dim; hardly anything reads them.
   const ir::Dim batch = b.Dim(x, 0);
   const Moments m = MomentsOver(b, b.Reshape(x, {batch, groups, *run}), {2}, b.Float("eps"));
   b.Return(b.Reshape(m.mean, {batch, groups}));

@@ -407,9 +407,8 @@ void Unfold(OpBuilder& b) {
     }
     positions = b.Reshape(b.IntVector(all), {windows, size});
   } else {
-    const auto last = ir::Dim::DivFloor(b.Sub(n, size), step);
-    if (!last) return b.Invalid("a dimension overflows");
-    Value* starts = b.Binary(OpId::kMul, b.Arange(b.Add(*last, 1), DType::kI64),
+    const ir::Dim last = b.DivFloor(b.Sub(n, size), step);
+    Value* starts = b.Binary(OpId::kMul, b.Arange(b.Add(last, 1), DType::kI64),
                              b.Scalar(DType::kI64, static_cast<double>(step)));
     positions = b.Binary(OpId::kAdd, b.Unsqueeze(starts, 1), b.Arange(size, DType::kI64));
   }

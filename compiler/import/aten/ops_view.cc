@@ -9,26 +9,16 @@ namespace {
 
 using ir::Value;
 
-// The target of view(), reshape(): one dimension may be -1.
-ir::Shape TargetShape(OpBuilder& b, const Value* x, std::vector<ir::Dim> dims) {
-  int64_t open = -1;
-  ir::Shape rest;
+// x as view() and reshape() want it: one dimension may be -1.
+Value* Viewed(OpBuilder& b, Value* x, std::vector<ir::Dim> dims) {
+  size_t open = dims.size();
   for (size_t i = 0; i < dims.size(); ++i) {
-    if (dims[i] == ir::Dim(-1)) {
-      if (open >= 0) b.Invalid("two dimensions are -1");
-      open = static_cast<int64_t>(i);
-    } else {
-      rest.push_back(dims[i]);
-    }
+    if (!(dims[i] == ir::Dim(-1))) continue;
+    if (open != dims.size()) b.Invalid("two dimensions are -1");
+    open = i;
   }
-  if (open < 0 || !b.ok()) return dims;
-  const std::optional<ir::Dim> quotient = ir::CountQuotient(x->shape(), rest);
-  if (quotient) {
-    dims[static_cast<size_t>(open)] = *quotient;
-    return dims;
-  }
-  b.Invalid("a shape that " + b.Text(x->shape()) + " has not the elements for");
-  return dims;
+  return open == dims.size() ? b.ReshapeChecked(x, std::move(dims))
+                             : b.ReshapeRest(x, std::move(dims), open);
 }
 
 void ReturnNonContiguous(OpBuilder& b, Value* y) {
@@ -43,8 +33,7 @@ void View(OpBuilder& b) {
   Value* x = b.Tensor("self");
   const char* name = b.HasArg("size") ? "size" : "shape";
   b.is_copy = b.row().param != 0 && !b.Arg("self").variable()->contiguous;
-  ir::Shape shape = TargetShape(b, x, b.SymInts(name));
-  b.Return(b.Reshape(x, std::move(shape)));
+  b.Return(Viewed(b, x, b.SymInts(name)));
 }
 
 void ViewAs(OpBuilder& b) {

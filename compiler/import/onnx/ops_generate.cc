@@ -53,7 +53,7 @@ void ConstantOfShape(NodeBuilder& b) {
   b.Out(b.Emit(OpId::kConstantOfShape, {}, {{"value", value}}, TensorType{dtype, shape}));
 }
 
-// Number of steps; affine if the step is a number.
+// Number of steps; the step must be a number.
 Dim RangeLength(NodeBuilder& b, const Value* start, const Value* limit, const Value* delta) {
   const auto first = b.ScalarOf(start), last = b.ScalarOf(limit), step = b.ScalarOf(delta);
   if (!step) {
@@ -73,9 +73,7 @@ Dim RangeLength(NodeBuilder& b, const Value* start, const Value* limit, const Va
   if (!b.ok() || from.size() != 1 || to.size() != 1) return 0;
   const auto stride = static_cast<int64_t>(*step);
   const Dim way = stride > 0 ? b.Sub(to[0], from[0]) : b.Sub(from[0], to[0]);
-  const auto n = Dim::DivFloor(b.Add(b.Larger(way, 0), std::abs(stride) - 1), std::abs(stride));
-  if (!n) b.Invalid("a dimension overflows");
-  return n.value_or(Dim(0));
+  return b.DivFloor(b.Add(b.Larger(way, 0), std::abs(stride) - 1), std::abs(stride));
 }
 
 void Range(NodeBuilder& b) {

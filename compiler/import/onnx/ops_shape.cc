@@ -22,9 +22,8 @@ void Alias(NodeBuilder& b) { b.Out(b.In(0)); }
 
 // --- shapes --------------------------------------------------------------------------------------
 
-// Replaces 0 (copy the axis) and -1 (what is left) in a requested shape.
-Shape ResolveShape(NodeBuilder& b, const Value* x, std::vector<Dim> wanted, bool zero_is_zero) {
-  Shape shape = std::move(wanted);
+// x in a requested shape, in which 0 copies the axis and -1 is what is left.
+Value* ReshapeTo(NodeBuilder& b, Value* x, Shape shape, bool zero_is_zero) {
   size_t rest = shape.size();
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == Dim(0) && !zero_is_zero) shape[i] = b.Dim(x, static_cast<int64_t>(i));
@@ -32,27 +31,14 @@ Shape ResolveShape(NodeBuilder& b, const Value* x, std::vector<Dim> wanted, bool
     if (rest != shape.size() && b.ok()) b.Invalid("the requested shape has two dimensions of -1");
     rest = i;
   }
-  if (rest == shape.size() || !b.ok()) return shape;
-  Shape others = shape;
-  others.erase(others.begin() + static_cast<ptrdiff_t>(rest));
-  if (const std::optional<Dim> d = ir::CountQuotient(x->shape(), others)) {
-    shape[rest] = *d;
-    return shape;
-  }
-  const std::string what = absl::StrFormat("cannot reshape %s to %s with one dimension left over",
-                                           b.Text(x->shape()), b.Text(others));
-  if (x->HasStaticShape()) {
-    b.Invalid(what);
-  } else {
-    b.Unsupported(what + ": the quotient is not whole for every size; fix one of them");
-  }
-  return shape;
+  if (rest == shape.size()) return b.ReshapeChecked(x, std::move(shape));
+  return b.ReshapeRest(x, std::move(shape), rest);
 }
 
 void Reshape(NodeBuilder& b) {
   Value* x = b.In(0);
   const bool allow_zero = b.Int("allowzero", 0) != 0;
-  b.Out(b.Reshape(x, ResolveShape(b, x, b.DimsOf(b.In(1), "the requested shape"), allow_zero)));
+  b.Out(ReshapeTo(b, x, b.DimsOf(b.In(1), "the requested shape"), allow_zero));
 }
 
 void Flatten(NodeBuilder& b) {
@@ -171,9 +157,7 @@ AxisSlice ResolveSlice(NodeBuilder& b, const Dim& size, const Dim& start, const 
     s.length = 0;
     s.start = 0;
   } else {
-    const auto n = Dim::DivFloor(b.Add(b.Larger(way, 0), stride - 1), stride);
-    if (!n) b.Invalid("a dimension overflows");
-    s.length = n.value_or(Dim(0));
+    s.length = b.DivFloor(b.Add(b.Larger(way, 0), stride - 1), stride);
   }
   return s;
 }

@@ -184,7 +184,7 @@ absl::StatusOr<IValue> OnReals(Real real, double a, double b) {
   }
 }
 
-// On sizes; absent where the result is not affine or depends on the symbols' values.
+// On sizes; absent where the result is no ir::Dim or depends on the symbols' values.
 std::optional<IValue> OnSizes(Op op, const std::vector<IValue>& args,
                               const std::vector<ir::Symbol>& symbols) {
   SymExpr e;

@@ -15,8 +15,9 @@ namespace floe::torch_export {
 // Whether `target` is one of these operations.
 bool IsSymOp(const std::string& target);
 
-// The result, which is computed now if the operands are known and it is exact (for sizes: affine),
-// else at run time. kUnimplemented, kInvalidArgument (a division by zero, wrong operands).
+// The result, which is computed now if the operands are known and it is exact (for sizes: a sum,
+// product, floor, maximum or minimum of symbols), else at run time. kUnimplemented,
+// kInvalidArgument (a division by zero, wrong operands).
 absl::StatusOr<aten::IValue> CallSymOp(aten::Context& context, const std::string& target,
                                        const std::vector<aten::IValue>& arguments,
                                        const aten::CallSite& site);

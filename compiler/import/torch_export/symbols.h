@@ -37,7 +37,7 @@ class Symbols {
   absl::Status Bind(const std::vector<TensorInput>& inputs);
 
   absl::StatusOr<ir::Shape> ShapeOf(const TensorInput& input) const;
-  // A size anywhere in the graph; absent if it is not known or not affine.
+  // A size anywhere in the graph; absent if it is not known or no ir::Dim.
   std::optional<ir::Dim> Find(const SymInt& size) const;
   // The dimension that stands for a symbol of the file.
   std::optional<ir::Dim> Lookup(const std::string& symbol) const;

@@ -1,5 +1,5 @@
-// Arithmetic, comparison and logic on numbers: computed if they are known, affine in the symbols
-// where it can be, else emitted on rank-0 tensors.
+// Arithmetic, comparison and logic on numbers: computed if they are known, expressions of the
+// symbols where it can be, else emitted on rank-0 tensors.
 #include <algorithm>
 #include <cmath>
 #include <limits>
