@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 #include <utility>
 
 namespace floe::import {
@@ -79,6 +80,68 @@ Value* Resample(Emitter& e, Value* x, int64_t axis, const std::vector<Taps>& tap
   if (whole) return GatherTap(e, x, axis, taps, 0);
   constexpr size_t kFew = 4;
   return most <= kFew ? SumOfGathers(e, x, axis, taps, most) : MatrixOfTaps(e, x, axis, taps);
+}
+
+namespace {
+
+// Where the new positions lie among the old ones, from 0 to the last.
+Value* SourcesOf(Emitter& e, const DynamicAxis& a, const ir::Dim& from, DType t) {
+  const auto size = [&](const ir::Dim& d) { return e.Cast(e.DimValue(d), t); };
+  Value* at = e.Emit(OpId::kRange, {e.DimValue(0), e.DimValue(a.to), e.DimValue(1)}, {},
+                     TensorType{DType::kI64, {a.to}});
+  at = e.Cast(at, t);
+  if (a.corners) {
+    Value* steps = size(e.Larger(e.Sub(a.to, 1), 1));
+    at = e.Binary(OpId::kMul, at, e.Binary(OpId::kDiv, size(e.Sub(from, 1)), steps));
+  } else {
+    Value* step =
+        a.scale > 0 ? e.Scalar(t, 1 / a.scale) : e.Binary(OpId::kDiv, size(from), size(a.to));
+    if (a.before != 0) at = e.Binary(OpId::kAdd, at, e.Scalar(t, a.before));
+    at = e.Binary(OpId::kMul, at, step);
+    if (a.after != 0) at = e.Binary(OpId::kSub, at, e.Scalar(t, a.after));
+  }
+  at = e.Binary(OpId::kMaximum, at, e.Scalar(t, 0));
+  return e.Binary(OpId::kMinimum, at, size(e.Sub(from, 1)));
+}
+
+}  // namespace
+
+std::optional<ir::Dim> Scaled(Emitter& e, const ir::Dim& size, double scale) {
+  constexpr int64_t kParts = 16;
+  const double parts = scale * static_cast<double>(kParts);
+  if (!(parts >= 1 && parts <= 1e7) || parts != std::nearbyint(parts)) return std::nullopt;
+  return ir::Dim::DivFloor(e.Mul(size, static_cast<int64_t>(parts)), kParts);
+}
+
+Value* ResampleDynamic(Emitter& e, Value* x, const DynamicAxis& a) {
+  const ir::Dim from = e.Dim(x, a.axis);
+  if (e.ok() && e.Min(from) < 1) {
+    e.Unsupported("resizes axis " + std::to_string(a.axis) +
+                  ", which may have no elements; give it "
+                  "a minimum of 1 with --dim");
+  }
+  if (!e.ok()) return x;
+  const DType dtype = x->dtype();
+  const DType t = dtype == DType::kF64 && !a.nearest ? DType::kF64 : DType::kF32;
+  Value* at = SourcesOf(e, a, from, t);
+  const auto gather = [&](Value* image, Value* index) {
+    return e.Emit(OpId::kGather, {image, e.Cast(index, DType::kI64)}, {{"axis", a.axis}});
+  };
+  if (a.nearest) {
+    if (a.shift != 0) at = e.Binary(OpId::kAdd, at, e.Scalar(t, a.shift));
+    return gather(x, e.Unary(a.up ? OpId::kCeil : OpId::kFloor, at));
+  }
+  x = e.Cast(x, t);
+  Value* low = e.Unary(OpId::kFloor, at);
+  Value* high = e.Binary(OpId::kMinimum, e.Binary(OpId::kAdd, low, e.Scalar(t, 1)),
+                         e.Cast(e.DimValue(e.Sub(from, 1)), t));
+  ir::Shape along(x->rank() - static_cast<size_t>(a.axis), 1);
+  along[0] = a.to;
+  Value* weight = e.Reshape(e.Binary(OpId::kSub, at, low), along);
+  Value* rest = e.Binary(OpId::kSub, e.Scalar(t, 1), weight);
+  Value* sum = e.Binary(OpId::kAdd, e.Binary(OpId::kMul, gather(x, low), rest),
+                        e.Binary(OpId::kMul, gather(x, high), weight));
+  return e.Cast(sum, dtype);
 }
 
 }  // namespace floe::import

@@ -67,10 +67,10 @@ void RunAndCompare(const Model& model, Session& session, const cli::NamedArrays&
     auto t = session.Output(i);
     ASSERT_TRUE(t.ok());
     memory.emplace_back(t->bytes / 8 + 1);
-    std::memset(memory.back().data(), 0xff, memory.back().size() * 8);
     ASSERT_TRUE(session.SetOutput(i, memory.back().data(), t->bytes).ok());
   }
   for (int repeat = 0; repeat < 2; ++repeat) {
+    for (auto& m : memory) std::memset(m.data(), 0xff, m.size() * 8);
     const Outcome run = session.Run();
     ASSERT_TRUE(run.ok()) << run.Message();
     for (uint32_t i = 0; i < memory.size(); ++i) {
@@ -107,7 +107,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, SizesTest,
                          testing::Values("flatten", "flatten.decomposed", "strides",
                                          "strides.decomposed", "select", "select.decomposed",
                                          "found", "found.decomposed", "padded", "padded.decomposed",
-                                         "repeat", "scan_dyn", "map_dyn"),
+                                         "repeat", "scan_dyn", "map_dyn", "rows",
+                                         "rows.decomposed"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) c = c == '.' ? '_' : c;
@@ -131,6 +132,8 @@ TEST(Sizes, WhatAnAskedBoundDoesNotCoverFailsTheRunByName) {
   }
   const Outcome run = session->Run();
   EXPECT_EQ(run.code(), FLOE_OUT_OF_RANGE) << run.Message();
+  EXPECT_TRUE(absl::StrContains(run.Message(), "u0 is ")) << run.Message();
+  EXPECT_TRUE(absl::StrContains(run.Message(), " to 2")) << run.Message();
 }
 
 TEST(Sizes, NamesOfNoSizeAreRefused) {

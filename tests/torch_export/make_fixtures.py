@@ -255,6 +255,16 @@ class Padded(nn.Module):
         return y, rows, x.unfold(1, 3, 2), a * 2, b.sum(1)
 
 
+class Rows(nn.Module):
+    """As many elements as a mask takes, in rows of four."""
+
+    def forward(self, x, keep):
+        found = x[keep]
+        torch._check(found.shape[0] % 4 == 0)
+        rows = found.view(-1, 4)
+        return rows.sum(1), torch.relu(rows) @ torch.ones(4, 3), rows.t().reshape(4, -1, 1), found * 2
+
+
 def models():
     """name -> (module, args, kwargs, dynamic shapes, second inputs or a list of more or None)."""
     n = Dim("N", min=1, max=8)
@@ -295,6 +305,9 @@ def models():
                    [(torch.randn(3, 8, 3), torch.tensor([1, 8, 2])), (torch.randn(8, 32, 3), torch.arange(1, 33, 4))]),
         "repeat": (Repeat(), (torch.randn(4, 3), torch.tensor([2, 0, 3, 1])), {}, {"x": {0: t}, "counts": {0: t}},
                    [(torch.randn(6, 3), torch.tensor([1, 1, 0, 2, 9, 1])), (torch.randn(2, 3), torch.tensor([5, 5]))]),
+        "rows": (Rows(), (torch.randn(5, 6), torch.arange(30).reshape(5, 6) * 7 % 30 < 12), {},
+                 {"x": {0: t}, "keep": {0: t}},
+                 [(torch.randn(3, 6), torch.zeros(3, 6) > 0), (torch.randn(10, 6), torch.arange(60).reshape(10, 6) > 19)]),
     }
 
 

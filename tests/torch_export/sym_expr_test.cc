@@ -114,6 +114,12 @@ TEST(SymExpr, RefusesByName) {
   for (int i = 0; i < 600; ++i) sum += "+1";
   EXPECT_THAT(DimText(sum), HasSubstr("too many operators"));
   EXPECT_THAT(DimText(std::string(20000, '1')), HasSubstr("20000 characters"));
+  // Maxima in one another, in one argument and in both.
+  std::string chain = "b", tree = "b";
+  for (int i = 0; i < 40; ++i) chain = "Max(" + chain + " - 1, 50 - a)";
+  EXPECT_THAT(DimText(chain), HasSubstr("cannot be written"));
+  for (int i = 0; i < 9; ++i) tree = "Max(" + tree + " - a, 50 - " + tree + ")";
+  EXPECT_THAT(DimText(tree), HasSubstr("too many operators"));
 }
 
 TEST(SymExpr, EvaluatesAsPythonDoes) {

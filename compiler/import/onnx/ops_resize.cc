@@ -31,6 +31,9 @@ struct AxisPlan {
   double scale = 1;
   double length = 0;  // from * scale, before it was rounded to `to`.
   double roi_begin = 0, roi_end = 1;
+  // The new size where a run finds it or the old one. Then only the axis and the scale (0: it
+  // follows from the sizes) are given.
+  std::optional<ir::Dim> dynamic;
 };
 
 // Where output position i lies on the input's axis.
@@ -122,6 +125,34 @@ Value* ResizeAxis(NodeBuilder& b, Value* x, const Sampling& s, const AxisPlan& p
   return y;
 }
 
+Value* ResizeDynamic(NodeBuilder& b, Value* x, const Sampling& s, const AxisPlan& p) {
+  import::DynamicAxis a = {p.axis, *p.dynamic, p.scale};
+  bool known = s.mode != "cubic" && !s.antialias && !s.exclude_outside;
+  if (s.coordinates == "asymmetric") {
+    a.before = a.after = 0;
+  } else if (s.coordinates == "align_corners") {
+    a.corners = true;  // With a scale, the length counts before it is rounded.
+    known = known && p.scale == std::floor(p.scale);
+  } else if (s.coordinates == "tf_half_pixel_for_nn") {
+    a.after = 0;
+  } else if (s.coordinates == "pytorch_half_pixel") {
+    known = known && b.Min(a.to) > 1;  // One position alone would be the first.
+  } else {
+    known = known && s.coordinates == "half_pixel";
+  }
+  if (s.mode == "nearest") {
+    a.nearest = true;
+    a.up = s.nearest == "ceil" || s.nearest == "round_prefer_floor";
+    if (s.nearest == "round_prefer_floor") a.shift = -0.5;
+    if (s.nearest == "round_prefer_ceil") a.shift = 0.5;
+  }
+  if (known) return import::ResampleDynamic(b, x, a);
+  b.Unsupported(absl::StrFormat(
+      "axis %d from %s to %s in mode '%s' with coordinates '%s'; fix that dimension", p.axis,
+      b.Text(b.Dim(x, p.axis)), b.Text(a.to), s.mode, s.coordinates));
+  return x;
+}
+
 void ResizeAxes(NodeBuilder& b, const Sampling& s, const std::vector<AxisPlan>& plans) {
   static constexpr const char* kCoordinates[] = {
       "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel",  "align_corners",
@@ -139,7 +170,8 @@ void ResizeAxes(NodeBuilder& b, const Sampling& s, const std::vector<AxisPlan>& 
   }
   for (const AxisPlan& p : plans) {
     const bool same = p.from == p.to && p.scale == 1 && s.coordinates != "tf_crop_and_resize";
-    if (!same && b.ok()) x = ResizeAxis(b, x, s, p);
+    if (!b.ok() || (same && !p.dynamic)) continue;
+    x = p.dynamic ? ResizeDynamic(b, x, s, p) : ResizeAxis(b, x, s, p);
   }
   b.Out(x);
 }
@@ -156,7 +188,15 @@ std::vector<AxisPlan> PlanByScales(NodeBuilder& b, const Value* x, const ir::Ten
     AxisPlan p;
     p.axis = axes[i];
     p.scale = scales.DoubleAt(static_cast<int64_t>(i));
-    if (p.scale == 1 && !b.Dim(x, p.axis).is_constant()) continue;
+    if (const ir::Dim from = b.Dim(x, p.axis); !from.is_constant()) {
+      if (p.scale == 1) continue;
+      p.dynamic = import::Scaled(b, from, p.scale);
+      plans.push_back(p);
+      if (p.dynamic) continue;
+      b.Unsupported(absl::StrFormat(
+          "the scale %g of a dynamic dimension, which is no multiple of 1/16; fix it", p.scale));
+      break;
+    }
     p.from = b.StaticDim(x, p.axis);
     p.length = static_cast<double>(p.from) * p.scale;
     const double to = std::floor(p.length);
@@ -178,9 +218,14 @@ std::vector<AxisPlan> PlanBySizes(NodeBuilder& b, const Value* x, const std::vec
     AxisPlan p;
     p.axis = axes[i];
     if (sizes[i] == b.Dim(x, p.axis) && !sizes[i].is_constant()) continue;
-    if (!sizes[i].is_constant()) {
-      b.Unsupported("a size that depends on a dynamic dimension");
-      break;
+    if (!sizes[i].is_constant() || !b.Dim(x, p.axis).is_constant()) {
+      if (policy != "stretch") {
+        b.Unsupported("a size of a dynamic dimension that shall keep its aspect ratio");
+      }
+      p.scale = 0;
+      p.dynamic = sizes[i];
+      plans.push_back(p);
+      continue;
     }
     p.from = b.StaticDim(x, p.axis);
     p.to = sizes[i].constant();
