@@ -8,7 +8,8 @@ goldens, lets floe-bench --check compare, and deletes it. Dynamic dimensions are
 models/traced_models.py; where floec refuses that, each run's sizes are compiled as numbers. Deep networks with random
 weights make much of roundings: where an f32 file is beyond its limit, it is held against eager in f64, and must be as near
 to that as eager's own f32 is, to a factor of 2. Writes models/results/traced.json, one model after the other, and
-traced.md; models that are not named keep their rows. Needs torch 2.13, up to 8 GB of memory, an hour on two cores.
+prints the table of models/README.md; models that are not named keep their rows, and --table alone prints it again.
+Needs torch 2.13, up to 8 GB of memory, two hours on one core.
 """
 
 import argparse
@@ -70,8 +71,13 @@ def shape_flags(spec, specs, form, dtype, numbers):
         flags += ["--shape", f"{name}=[{dims}]" + (f":{scalar}" if form.endswith(".pt") else "")]
     for symbol, (low, high) in spec.bounds.items():
         if symbol not in numbers:
-            flags += ["--dim", f"{symbol}={low}..{high}"]
+            flags += ["--dim", f"{symbol}={max(low, least_of(form))}..{high}"]
     return flags
+
+
+def least_of(form):
+    """The least size that a form knows: torch.export takes no dimension of 0."""
+    return 1 if form.endswith("pt2") else 0
 
 
 def compile_and_check(args, path, flags, goldens, tolerance):
@@ -98,15 +104,15 @@ def compile_and_check(args, path, flags, goldens, tolerance):
 def check_file(args, spec, specs, form, dtype, path, goldens, tolerance):
     """The row of a file."""
     fixed = {s: spec.sizes[0][s] for s in spec.fixed} if form.endswith("pt2") else {}
-    fit = [g for s, g in goldens if all(s[f] == fixed[f] for f in fixed)]
+    goldens = [(s, g) for s, g in goldens
+               if all(s[f] == fixed[f] for f in fixed) and min(s.values()) >= least_of(form)]
+    fit = [g for _, g in goldens]
     seconds, error, message = compile_and_check(args, path, shape_flags(spec, specs, form, dtype, fixed), fit, tolerance)
     row = {"bytes": os.path.getsize(path), "compile_s": round(seconds, 2), "error": error, "limit": tolerance,
            "runs": len(fit), "sizes": "symbols"}
     if error is None:  # each run's sizes as numbers
         row |= {"sizes": "numbers", "why": message, "error": None, "runs": 0}
         for sizes, golden in goldens:
-            if any(sizes[f] != fixed[f] for f in fixed) or (form.endswith("pt2") and 0 in sizes.values()):
-                continue  # torch.export knows no size of 0
             seconds, error, message = compile_and_check(
                 args, path, shape_flags(spec, specs, form, dtype, sizes), [golden], tolerance)
             row["compile_s"], row["runs"] = round(seconds, 2), row["runs"] + 1
@@ -155,24 +161,37 @@ def check_model(args, name, folder):
     return rows
 
 
+def worst(rows, dtype):
+    """The greatest error of a type's files, in bold if one of them fails; empty if there are none."""
+    of_type = [r for k, r in rows.items() if type_of(k) == dtype]
+    if not of_type:
+        return ""
+    error = "refused" if any(r["error"] is None for r in of_type) else f"{max(r['error'] for r in of_type):.1e}"
+    return error if all(passes(r) for r in of_type) else f"**{error}**"
+
+
+def type_of(key):
+    """The type of a row's key, f32 or as in "f16.trace.pt"."""
+    first = key.partition(".")[0]
+    return first if first + "." in DTYPES else "f32"
+
+
 def table(results):
-    """The Markdown table of the results."""
-    lines = ["<!-- written by models/check_traced.py -->", "# Full-size architectures against eager PyTorch", "",
-             "Greatest error of any output at any of the runs' sizes, relative to the greatest output of eager in f32",
-             "(with weights rounded to the type), its limit, and seconds of `floec` (on a busy machine). Where an error is",
-             "beyond the limit: the error against eager in f64, and eager's own error in f32 against that. `numbers`: compiled",
-             "for each run's sizes; everything else has symbols with bounds.", "",
-             "| model | form | type | sizes | file, MB | floec, s | error | limit | error, eager's (f64) |",
+    """The Markdown table of the results, a line for each model; DTYPES' keys end in dots."""
+    lines = ["| model | files | sizes | f32 | limit | beyond it: from f64, eager's | f16 | bf16 | floec, s |",
              "|---|---|---|---|---|---|---|---|---|"]
     for name in MODELS:
-        for key, row in results.get(name, {}).items():
-            dtype, form = key.split(".", 1) if key.startswith(("f16.", "bf16.")) else ("f32", key)
-            error = "refused" if row["error"] is None else f"{row['error']:.1e}"
-            if not passes(row):
-                error = f"**{error}**"
-            exact = f"{row['exact_error']:.1e}, {row['eager_error']:.1e}" if "exact_error" in row else ""
-            lines.append(f"| {name} | {form} | {dtype} | {row['sizes']} | {row['bytes'] / 1e6:.1f} | "
-                         f"{row['compile_s']:.1f} | {error} | {row['limit']:g} | {exact} |")
+        rows = results.get(name)
+        if not rows:
+            continue
+        exact = [r for r in rows.values() if "exact_error" in r]
+        beside = "" if not exact else (f"{max(r['exact_error'] for r in exact):.1e}, "
+                                       f"{max(r['eager_error'] for r in exact):.1e}")
+        sizes = "numbers" if any(r["sizes"] == "numbers" for r in rows.values()) else "symbols"
+        limit = next(r["limit"] for k, r in rows.items() if type_of(k) == "f32")
+        lines.append(f"| {name} | {len(rows)} | {sizes} | {worst(rows, 'f32')} | {limit:g} | {beside} | "
+                     f"{worst(rows, 'f16')} | {worst(rows, 'bf16')} | "
+                     f"{max(r['compile_s'] for r in rows.values()):.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -183,6 +202,7 @@ def main(argv):
     parser.add_argument("--build", default="build/release", help="the build folder (default build/release)")
     parser.add_argument("--forms", nargs="*", help="only these, such as pt2 or f16.trace.pt")
     parser.add_argument("-o", "--output", default=os.path.join(HERE, "results"), help="folder (default models/results)")
+    parser.add_argument("--table", action="store_true", help="run nothing: print the table of what is in the folder")
     parser.add_argument("--scratch", help="folder for the files (default: a temporary one)")
     args = parser.parse_args(argv)
     if unknown := set(args.models) - set(MODELS):
@@ -193,21 +213,21 @@ def main(argv):
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     os.makedirs(args.output, exist_ok=True)
-    path, failed = os.path.join(args.output, "traced.json"), 0
-    for name in args.models or MODELS:
+    path, failed, results = os.path.join(args.output, "traced.json"), 0, {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as f:
+            results = json.load(f)
+    for name in () if args.table else args.models or MODELS:
         with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
             rows = check_model(args, name, folder)
-        results = {}
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                results = json.load(f)
         results[name] = results.get(name, {}) | rows
+        for row in rows.values():
+            row.pop("why", None)
         failed += sum(not passes(r) for r in rows.values())
         with open(path, "w", encoding="utf-8") as f:
             json.dump({n: results[n] for n in MODELS if n in results}, f, indent=1)
             f.write("\n")
-        with open(os.path.join(args.output, "traced.md"), "w", encoding="utf-8") as f:
-            f.write(table(results))
+    print(table(results))
     return 1 if failed else 0
 
 
