@@ -48,6 +48,7 @@ struct Flags {
   floe::tools::TuneFlags tune;
   double golden_rtol = 0;  // 0: as the precision allows.
   double golden_atol = 1e-6;
+  int64_t cache_mib = floe::lower::SplitOptions().cache_bytes >> 20;
   bool explain = false;
 };
 
@@ -172,6 +173,7 @@ absl::Status CompileTo(const Flags& flags) {
   auto tuner = floe::tools::Tuner::Make(flags.tune, flags.output);
   if (!tuner.ok()) return tuner.status();
   options.tune = (*tuner)->Options();
+  options.split.cache_bytes = flags.cache_mib << 20;
   for (const std::string& text : flags.buckets) {
     auto flag = floe::cli::ParseBucketFlag(text);
     if (!flag.ok()) return flag.status();
@@ -193,6 +195,8 @@ absl::Status CompileTo(const Flags& flags) {
       known = known || name == pass.name;
       names += std::string(" ") + pass.name;
     }
+    known = known || name == floe::lower::kSplitBatch;
+    names += std::string(" ") + floe::lower::kSplitBatch;
     if (!known) {
       return absl::FailedPreconditionError(
           absl::StrFormat("--print-after=%s: there is no such pass; passes:%s", name, names));
@@ -327,6 +331,10 @@ int main(int argc, char** argv) {
          "Error that Winograd convolutions may add, as predicted: strict: none; default: 1e-5 "
          "of the results; fast: 1e-4")
       ->check(CLI::IsMember({"strict", "default", "fast"}));
+  app.add_option("--cache", flags.cache_mib,
+                 "MiB of cache that a batch's activations are counted on to stay in; of larger "
+                 "ones, the first layers run on some items at a time (0: never; default 16)")
+      ->check(CLI::Range(0, 1 << 20));
   app.add_flag("--tune", flags.tune.tune,
                "Time the kernels that a layer may have on this machine, where no record has, and "
                "keep the times in the first --tune-record (default: OUTPUT.tune.json)");

@@ -6,6 +6,7 @@
 #include "backends/registry.h"
 #include "compiler/ir/control.h"
 #include "compiler/ir/status_macros.h"
+#include "compiler/ir/verify.h"
 #include "compiler/lower/lowered.h"
 #include "compiler/lower/select.h"
 #include "format/allocator.h"
@@ -39,6 +40,21 @@ absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOp
     report->passes.Add(std::move(line));
   }
   return plan;
+}
+
+// As a pass of the pipeline is run, behind the choices that its copies of nodes keep.
+absl::Status RunSplitBatch(ir::Graph& graph, const CompileOptions& options, WinogradPlan* winograd,
+                           passes::WeightTypes* types, CompileReport* report) {
+  const std::vector<std::string>& skip = options.passes.skip;
+  if (std::count(skip.begin(), skip.end(), kSplitBatch) > 0) return absl::OkStatus();
+  absl::Status status = SplitBatch(graph, options.split, winograd, types, &report->passes);
+  if (status.ok()) status = ir::Verify(graph);
+  if (!status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrFormat("pass %s: %s", kSplitBatch, std::string(status.message())));
+  }
+  if (options.passes.after) options.passes.after(kSplitBatch, graph);
+  return absl::OkStatus();
 }
 
 // Dims of a golden's tensor that the program's bounds leave out.
@@ -124,10 +140,10 @@ absl::Status Compile(std::unique_ptr<ir::Graph> graph, const CompileOptions& opt
       !s.ok()) {
     return s;
   }
-  const passes::WeightTypes types =
-      passes::ChooseWeightTypes(*graph, options.precision, report->passes);
-  const auto winograd = ChooseConvs(*graph, options, types, report);
+  passes::WeightTypes types = passes::ChooseWeightTypes(*graph, options.precision, report->passes);
+  auto winograd = ChooseConvs(*graph, options, types, report);
   if (!winograd.ok()) return winograd.status();
+  FLOE_TRY(RunSplitBatch(*graph, options, &*winograd, &types, report));
   auto selected = SelectKernels(*graph, options.method, *winograd, types);
   if (!selected.ok()) return selected.status();
   LoweredProgram& program = **selected;

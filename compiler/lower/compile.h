@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "compiler/ir/graph.h"
 #include "compiler/lower/plan.h"
+#include "compiler/lower/split_batch.h"
 #include "compiler/lower/tune_layers.h"
 #include "compiler/lower/winograd_choice.h"
 #include "compiler/passes/pass.h"
@@ -33,6 +34,7 @@ struct CompileOptions {
   passes::PassOptions passes;
   Accuracy accuracy = Accuracy::kDefault;
   TuneOptions tune;
+  SplitOptions split;
   std::vector<Golden> goldens;
   // Upper bounds of sizes that depend on data, by name (ir::BoundSizes).
   std::map<std::string, int64_t> bounds;

@@ -72,10 +72,12 @@ absl::Status Selector::SelectMovement(const ir::Node& node) {
     default:
       break;
   }
-  // Slice, Concat and Pad work in either layout: stay where the data is.
+  // Slice, Concat and Pad work in either layout: stay where the data is. A slice also brings it
+  // into the layout of a convolution that reads it.
   const bool channels_last =
-      y->rank() == 4 && std::any_of(node.inputs().begin(), node.inputs().end(),
-                                    [&](const ir::Value* v) { return PrefersChannelsLast(v); });
+      y->rank() == 4 && (std::any_of(node.inputs().begin(), node.inputs().end(),
+                                     [&](const ir::Value* v) { return PrefersChannelsLast(v); }) ||
+                         (node.op() == OpId::kSlice && halos_.contains(y)));
   Spec spec = SpecFor(node, KernelId::kConcat, channels_last ? "channels-last" : "dense");
   if (node.op() == OpId::kConcat) {
     spec.attrs = {node.Int("axis")};
@@ -95,7 +97,8 @@ absl::Status Selector::SelectMovement(const ir::Node& node) {
     }
   }
   for (const ir::Value* v : node.inputs()) {
-    spec.inputs.push_back(channels_last ? ChannelsLast(v) : Dense(v));
+    const bool convert = channels_last && (node.op() != OpId::kSlice || PrefersChannelsLast(v));
+    spec.inputs.push_back(convert ? ChannelsLast(v) : Dense(v));
   }
   spec.outputs = {channels_last ? DefineChannelsLast(y) : DefineDense(y)};
   Emit(std::move(spec));
