@@ -156,10 +156,11 @@ class Traffic {
     }
   }
 
-  // What is moved through memory of `bytes` that are used together.
-  double Through(double bytes) const { return bytes > budget_ ? bytes : 0; }
+  // What is moved through memory of `bytes` that are used together: a little more than what stays
+  // in caches takes some of it out of them, twice as much all of it.
+  double Through(double bytes) const { return std::clamp(2 * (bytes - budget_), 0.0, bytes); }
   double Copied(double bytes) const {
-    return 2 * bytes > budget_ ? 2 * bytes : 2 * bytes / kCachesFaster;
+    return std::max(Through(2 * bytes), 2 * bytes / kCachesFaster);
   }
 
   std::vector<Split> SplitsOf(int64_t items, int64_t groups) const {
