@@ -25,8 +25,8 @@ absl::StatusOr<WinogradPlan> ChooseConvs(const ir::Graph& graph, const CompileOp
         "--accuracy=default or fast");
   }
   if (options.precision == passes::Precision::kBF16) {
-    WinogradPlan plan = PlanPairWinograd(graph, options.accuracy, types);
-    if (std::string line = DescribePairs(plan); !line.empty()) report->passes.Add(std::move(line));
+    WinogradPlan plan = PlanBf16Winograd(graph, options.accuracy, types);
+    if (std::string line = DescribeBf16(plan); !line.empty()) report->passes.Add(std::move(line));
     return plan;
   }
   if (options.precision != passes::Precision::kF32 || options.accuracy == Accuracy::kStrict) {

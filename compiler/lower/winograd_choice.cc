@@ -22,7 +22,7 @@ struct CostTable {
 // Fitted to what floec --tune measured of 23 convolutions from 32 to 512 channels and 7 to 112
 // pixels, which it predicts within 10 % (rms).
 constexpr CostTable kF32Costs = {113, 16, 0.22, 0.13, 0.20};
-constexpr CostTable kPairCosts = {220, 18, 0.25, 0.09, 0.09};  // Of bf16.
+constexpr CostTable kBf16Costs = {220, 18, 0.25, 0.09, 0.09};
 constexpr double kWeightsStay = 512 << 10;  // In L2, while all blocks of tiles read them.
 constexpr double kLayer = 1000;
 constexpr double kLeastGain = 1.08;  // Else not worth the memory.
@@ -40,7 +40,7 @@ constexpr double kError4 = 1.6e-6;
 constexpr double kErrorChannels = 64;
 constexpr double kErrorExponent = 0.44;
 // Of bf16, with any number of channels; direct products have 2.7e-3.
-constexpr double kPairError2 = 4.2e-3;
+constexpr double kBf16Error2 = 4.2e-3;
 
 // Costs that overlap in part: arithmetic and the weights' stream.
 double Together(const CostTable& table, double a, double b) {
@@ -56,9 +56,9 @@ double Weights(const ConvSize& c) {
 }
 
 const CostTable& CostsOf(ConvNumbers numbers) {
-  return numbers == ConvNumbers::kPairs ? kPairCosts : kF32Costs;
+  return numbers == ConvNumbers::kBf16 ? kBf16Costs : kF32Costs;
 }
-double Bytes(ConvNumbers numbers) { return numbers == ConvNumbers::kPairs ? 2 : 4; }
+double Bytes(ConvNumbers numbers) { return numbers == ConvNumbers::kBf16 ? 2 : 4; }
 
 // Blocks of tiles, each of which reads all transformed weights.
 double Blocks(const ConvSize& c, int tile) {
@@ -269,7 +269,7 @@ WinogradPlan PlanWinograd(const ir::Graph& graph, Accuracy accuracy,
   return plan;
 }
 
-WinogradPlan PlanPairWinograd(const ir::Graph& graph, Accuracy accuracy,
+WinogradPlan PlanBf16Winograd(const ir::Graph& graph, Accuracy accuracy,
                               const passes::WeightTypes& types) {
   WinogradPlan plan;
   if (accuracy == Accuracy::kStrict) return plan;
@@ -278,16 +278,16 @@ WinogradPlan PlanPairWinograd(const ir::Graph& graph, Accuracy accuracy,
     if (type == types.end() || type->second != DType::kBF16) continue;
     if (!MayBeInTiles(graph, *node)) continue;
     const ConvSize size = SizeOf(graph, *node);
-    const double direct = DirectCost(size, ConvNumbers::kPairs);
-    const double cost = WinogradCost(size, 4, ConvNumbers::kPairs);
+    const double direct = DirectCost(size, ConvNumbers::kBf16);
+    const double cost = WinogradCost(size, 4, ConvNumbers::kBf16);
     if (cost * kLeastGain > direct) continue;
-    plan.choices[node.get()] = {4, kPairError2, direct / cost};
-    plan.error = kPairError2;
+    plan.choices[node.get()] = {4, kBf16Error2, direct / cost};
+    plan.error = kBf16Error2;
   }
   return plan;
 }
 
-std::string DescribePairs(const WinogradPlan& plan) {
+std::string DescribeBf16(const WinogradPlan& plan) {
   if (plan.choices.empty()) return "";
   return absl::StrFormat(
       "winograd: %d convolutions of bf16 in tiles of 2x2, predicted error %.1e of max|y| each "

@@ -62,9 +62,9 @@ struct WinogradPlan {
 // whose rounding is half as much again as that of direct products of bf16 (F(4x4,3x3) has four
 // times as much); kStrict has none. `error` of a choice is then relative to max|y| of its layer and
 // stands for all of its rounding to bf16.
-WinogradPlan PlanPairWinograd(const ir::Graph& graph, Accuracy accuracy,
+WinogradPlan PlanBf16Winograd(const ir::Graph& graph, Accuracy accuracy,
                               const passes::WeightTypes& types);
-std::string DescribePairs(const WinogradPlan& plan);  // As WinogradPlan::Describe.
+std::string DescribeBf16(const WinogradPlan& plan);  // As WinogradPlan::Describe.
 
 // What later layers make of an error: whole models (ResNets, U-Nets) had 0.3 to 1.9.
 inline constexpr double kErrorGrowth = 1.5;
@@ -74,7 +74,7 @@ struct ConvSize {
   int64_t images, channels, outputs, height, width;  // Of the result.
 };
 // What weights and products are made of.
-enum class ConvNumbers { kF32, kPairs };
+enum class ConvNumbers { kF32, kBf16 };
 double DirectCost(const ConvSize& conv, ConvNumbers numbers = ConvNumbers::kF32);
 double WinogradCost(const ConvSize& conv, int tile, ConvNumbers numbers = ConvNumbers::kF32);
 double WinogradError(int64_t channels, int tile);  // What tiles add.
