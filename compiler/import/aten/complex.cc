@@ -8,7 +8,7 @@ using ir::Value;
 
 bool IsComplex(const IValue& v) { return v.is_tensor() && v.variable()->form == Form::kComplex; }
 
-Value* Part(OpBuilder& b, Value* pairs, int64_t which) {
+Value* ComplexPart(OpBuilder& b, Value* pairs, int64_t which) {
   if (!b.ok()) return pairs;
   const int64_t last = b.Rank(pairs) - 1;
   Value* part = b.SliceAxis(pairs, last, which, 1);
@@ -17,15 +17,15 @@ Value* Part(OpBuilder& b, Value* pairs, int64_t which) {
 
 Value* ZeroLike(OpBuilder& b, const Value* x) { return b.Full(x->dtype(), x->shape(), 0); }
 
-Value* Join(OpBuilder& b, const Complex& z) {
+Value* JoinParts(OpBuilder& b, const Complex& z) {
   Value* im = z.im == nullptr ? ZeroLike(b, z.re) : z.im;
   if (!b.ok()) return z.re;
   const int64_t rank = b.Rank(z.re);
   return b.Concat({b.Unsqueeze(z.re, rank), b.Unsqueeze(im, rank)}, rank);
 }
 
-void Give(OpBuilder& b, const Complex& z) {
-  if (b.ok()) b.ReturnComplex(Join(b, z));
+void ReturnParts(OpBuilder& b, const Complex& z) {
+  if (b.ok()) b.ReturnComplex(JoinParts(b, z));
 }
 
 DType PartType(OpBuilder& b, std::initializer_list<const char*> names) {
@@ -50,7 +50,7 @@ Complex PartsOf(OpBuilder& b, const char* name, DType t) {
   const IValue& v = b.Arg(name);
   if (IsComplex(v)) {
     Value* pairs = b.Cast(b.AsTensor(v), t);
-    return {Part(b, pairs, 0), Part(b, pairs, 1)};
+    return {ComplexPart(b, pairs, 0), ComplexPart(b, pairs, 1)};
   }
   return {b.Operand(name, t), nullptr};
 }

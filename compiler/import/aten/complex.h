@@ -17,12 +17,12 @@ struct Complex {
 bool IsComplex(const IValue& v);
 
 // One part of [..., 2]: 0 or 1.
-ir::Value* Part(OpBuilder& b, ir::Value* pairs, int64_t which);
+ir::Value* ComplexPart(OpBuilder& b, ir::Value* pairs, int64_t which);
 ir::Value* ZeroLike(OpBuilder& b, const ir::Value* x);
 // [..., 2] of both parts.
-ir::Value* Join(OpBuilder& b, const Complex& z);
+ir::Value* JoinParts(OpBuilder& b, const Complex& z);
 // Returns `z` from the op.
-void Give(OpBuilder& b, const Complex& z);
+void ReturnParts(OpBuilder& b, const Complex& z);
 
 // The type of the parts of what the arguments give together.
 DType PartType(OpBuilder& b, std::initializer_list<const char*> names);

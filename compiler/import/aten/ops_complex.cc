@@ -41,38 +41,38 @@ void AddOp(OpBuilder& b) {
       y = Product(b, y, {b.NumberAs(alpha, t), nullptr});
     }
   }
-  Give(b, Sum(b, b.row().ir, x, y));
+  ReturnParts(b, Sum(b, b.row().ir, x, y));
 }
 
 void MulOp(OpBuilder& b) {
   const DType t = PartType(b, {"self", "other"});
-  Give(b, Product(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
+  ReturnParts(b, Product(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
 }
 
 void DivOp(OpBuilder& b) {
   if (b.Given("rounding_mode")) return b.Invalid("a rounded quotient of complex numbers");
   const DType t = PartType(b, {"self", "other"});
-  Give(b, Quotient(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
+  ReturnParts(b, Quotient(b, PartsOf(b, "self", t), PartsOf(b, "other", t)));
 }
 
 void NegOp(OpBuilder& b) { b.ReturnComplex(Neg(b, b.Tensor("self"))); }
 
 void Conj(OpBuilder& b) {
   const Complex z = PartsOf(b, "self");
-  Give(b, {z.re, Neg(b, z.im)});
+  ReturnParts(b, {z.re, Neg(b, z.im)});
 }
 
 Value* WriteConj(OpBuilder& b, Value*, Value* view) {
-  return Join(b, {Part(b, view, 0), Neg(b, Part(b, view, 1))});
+  return JoinParts(b, {ComplexPart(b, view, 0), Neg(b, ComplexPart(b, view, 1))});
 }
 
 void Reciprocal(OpBuilder& b) {
   const Complex z = PartsOf(b, "self");
-  if (b.ok()) Give(b, Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, z));
+  if (b.ok()) ReturnParts(b, Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, z));
 }
 
-void Exp(OpBuilder& b) { Give(b, Exponential(b, PartsOf(b, "self"))); }
-void Log(OpBuilder& b) { Give(b, Logarithm(b, PartsOf(b, "self"))); }
+void Exp(OpBuilder& b) { ReturnParts(b, Exponential(b, PartsOf(b, "self"))); }
+void Log(OpBuilder& b) { ReturnParts(b, Logarithm(b, PartsOf(b, "self"))); }
 
 // The greater part is sqrt((|z| + |re|) / 2), the other one |im| / (2 greater), which does not
 // cancel.
@@ -90,8 +90,8 @@ void Sqrt(OpBuilder& b) {
   Value* other =
       b.Binary(OpId::kDiv, Mul(b, b.Unary(OpId::kAbs, z.im), b.ScalarLike(greater, 0.5)), divisor);
   Value* right = b.Binary(OpId::kGreaterEqual, z.re, b.ScalarLike(z.re, 0));
-  Give(b, {b.Where(right, greater, other),
-           b.Binary(OpId::kCopySign, b.Where(right, other, greater), z.im)});
+  ReturnParts(b, {b.Where(right, greater, other),
+                  b.Binary(OpId::kCopySign, b.Where(right, other, greater), z.im)});
 }
 
 // Whole exponents of moderate size by repeated products, others through exp and log.
@@ -113,13 +113,13 @@ void Pow(OpBuilder& b) {
       }
       if (is_one) result = {b.Full(t, z.re->shape(), 1), nullptr};
       if (n.value < 0) result = Quotient(b, {b.ScalarLike(z.re, 1), nullptr}, result);
-      return Give(b, result);
+      return ReturnParts(b, result);
     }
   }
   Complex base = z;
   if (base.im == nullptr) base.im = ZeroLike(b, base.re);
   const Complex w = PartsOf(b, exponent, t);
-  Give(b, Exponential(b, Product(b, Logarithm(b, base), w)));
+  ReturnParts(b, Exponential(b, Product(b, Logarithm(b, base), w)));
 }
 
 void Abs(OpBuilder& b) { b.Return(Magnitude(b, PartsOf(b, "self"))); }
@@ -136,7 +136,7 @@ void Sgn(OpBuilder& b) {
   Value* size = Magnitude(b, z);
   Value* zero = b.Binary(OpId::kEqual, size, b.ScalarLike(size, 0));
   Value* divisor = b.Where(zero, b.ScalarLike(size, 1), size);
-  Give(b, {b.Binary(OpId::kDiv, z.re, divisor), b.Binary(OpId::kDiv, z.im, divisor)});
+  ReturnParts(b, {b.Binary(OpId::kDiv, z.re, divisor), b.Binary(OpId::kDiv, z.im, divisor)});
 }
 
 // eq; ne (param 1).
@@ -198,17 +198,18 @@ void Bilinear(OpBuilder& b) {
     if (conjugated) cross = Neg(b, cross);
     z.im = z.im == nullptr ? cross : Add(b, z.im, cross);
   }
-  Give(b, z);
+  ReturnParts(b, z);
 }
 
 // --- parts and pairs -----------------------------------------------------------------------------
 
 // param: which part.
-void PartOp(OpBuilder& b) { b.Return(Part(b, b.Tensor("self"), b.row().param)); }
+void PartOp(OpBuilder& b) { b.Return(ComplexPart(b, b.Tensor("self"), b.row().param)); }
 
 Value* WritePart(OpBuilder& b, Value* base, Value* view) {
   const bool real = b.row().param == 0;
-  return Join(b, {real ? view : Part(b, base, 0), real ? Part(b, base, 1) : view});
+  return JoinParts(b,
+                   {real ? view : ComplexPart(b, base, 0), real ? ComplexPart(b, base, 1) : view});
 }
 
 void AsReal(OpBuilder& b) { b.Return(b.Tensor("self")); }
@@ -229,18 +230,18 @@ void To(OpBuilder& b) {
   const DType part = RealPartOfScalarType(code);
   if (!IsComplex(self)) {
     if (part == DType::kNone) return b.Unsupported("complex numbers here");
-    return Give(b, {b.Cast(x, part), nullptr});
+    return ReturnParts(b, {b.Cast(x, part), nullptr});
   }
   if (code < 0) {
     const IValue* other = b.FindArg("other");
     if (other != nullptr && other->is_tensor() && !IsComplex(*other)) {
-      return b.Return(b.Cast(Part(b, x, 0), b.AsTensor(*other)->dtype()));
+      return b.Return(b.Cast(ComplexPart(b, x, 0), b.AsTensor(*other)->dtype()));
     }
     return b.Return(self);
   }
   if (part == x->dtype()) return b.Return(self);
   if (part != DType::kNone) return b.ReturnComplex(b.Cast(x, part));
-  b.Return(b.Cast(Part(b, x, 0), b.DTypeArg("dtype", x->dtype())));
+  b.Return(b.Cast(ComplexPart(b, x, 0), b.DTypeArg("dtype", x->dtype())));
 }
 
 // One part of what Create makes, by the plain row; null if it fails. `fills` says whether a complex
@@ -252,7 +253,7 @@ Value* CreatePart(OpBuilder& b, int64_t which, bool* fills) {
     if (IsComplex(v)) {
       const bool fill = a.name != "self";
       *fills = *fills || fill;
-      v = b.Wrap(Part(b, b.AsTensor(v), fill ? which : 0));
+      v = b.Wrap(ComplexPart(b, b.AsTensor(v), fill ? which : 0));
     } else if (a.name == "dtype" && v.is_constant_int()) {
       const DType stated = RealPartOfScalarType(v.int_value());
       if (stated == DType::kNone) {
@@ -272,7 +273,7 @@ void Create(OpBuilder& b) {
   bool fills = false;
   Value* re = CreatePart(b, 0, &fills);
   Value* im = fills && re != nullptr ? CreatePart(b, 1, &fills) : nullptr;
-  if (b.ok() && re != nullptr) Give(b, {re, im});
+  if (b.ok() && re != nullptr) ReturnParts(b, {re, im});
 }
 
 constexpr OpId kNoIr = OpId::kIdentity;
@@ -356,14 +357,15 @@ void FromParts(OpBuilder& b) {
   Value* im = b.Operand("imag", t);
   if (!b.ok()) return;
   const ir::Shape shape = b.Broadcast(re->shape(), im->shape());
-  Give(b, {b.Expand(re, shape), b.Expand(im, shape)});
+  ReturnParts(b, {b.Expand(re, shape), b.Expand(im, shape)});
 }
 
 void Polar(OpBuilder& b) {
   const DType t = b.ResultType({"abs", "angle"});
   Value* size = b.Operand("abs", t);
   Value* angle = b.Operand("angle", t);
-  Give(b, {Mul(b, size, b.Unary(OpId::kCos, angle)), Mul(b, size, b.Unary(OpId::kSin, angle))});
+  ReturnParts(b,
+              {Mul(b, size, b.Unary(OpId::kCos, angle)), Mul(b, size, b.Unary(OpId::kSin, angle))});
 }
 
 // Of a real number: pi where it is negative.

@@ -79,7 +79,7 @@ Complex LogarithmTo(OpBuilder& b, const Complex& z) {
 template <Complex (*kFunction)(OpBuilder&, const Complex&)>
 void Elementwise(OpBuilder& b) {
   const Complex z = PartsOf(b, "self");
-  if (b.ok()) Give(b, kFunction(b, z));
+  if (b.ok()) ReturnParts(b, kFunction(b, z));
 }
 
 // --- what depends on magnitudes or on being zero -------------------------------------------------
@@ -184,7 +184,7 @@ void Prod(OpBuilder& b) {
   }
   if (!b.ok()) return;
   if (all || !b.Bool("keepdim")) z = {b.Squeeze(z.re, axis), b.Squeeze(z.im, axis)};
-  Give(b, z);
+  ReturnParts(b, z);
 }
 
 // The sum over which operands give their imaginary parts: each such product is a plain einsum.
@@ -198,7 +198,7 @@ void Einsum(OpBuilder& b) {
     if (!b.ok()) return;
     types.AddTensor(x->dtype(), x->rank());
     if (IsComplex(v)) {
-      operands.push_back({Part(b, x, 0), Part(b, x, 1)});
+      operands.push_back({ComplexPart(b, x, 0), ComplexPart(b, x, 1)});
     } else {
       operands.push_back({x, nullptr});
     }
@@ -225,7 +225,7 @@ void Einsum(OpBuilder& b) {
     const OpId op = turns % 4 < 2 ? OpId::kAdd : OpId::kSub;  // i^turns
     to = to == nullptr ? (op == OpId::kAdd ? product : Neg(b, product)) : b.Binary(op, to, product);
   }
-  Give(b, sum);
+  ReturnParts(b, sum);
 }
 
 // beta * self + alpha * (mat1 @ mat2)
@@ -283,7 +283,7 @@ void Convolution(OpBuilder& b) {
     z.re = Add(b, z.re, spread(bias.re));
     if (bias.im != nullptr) z.im = Add(b, z.im, spread(bias.im));
   }
-  Give(b, z);
+  ReturnParts(b, z);
 }
 
 // --- systems of equations ------------------------------------------------------------------------
@@ -300,7 +300,7 @@ Value* RealMatrix(OpBuilder& b, const Complex& a) {
 void GiveHalves(OpBuilder& b, Value* y, int64_t n) {
   if (!b.ok()) return;
   const int64_t axis = b.Rank(y) - 2;
-  Give(b, {b.SliceAxis(y, axis, 0, n), b.SliceAxis(y, axis, n, n)});
+  ReturnParts(b, {b.SliceAxis(y, axis, 0, n), b.SliceAxis(y, axis, n, n)});
 }
 
 // solve (param 0) and inv (param 1) through the real system of twice the size.
@@ -331,7 +331,7 @@ void Solve(OpBuilder& b) {
   Value* z = b.Call("aten::linalg_solve", {b.Wrap(RealMatrix(b, a)), b.Wrap(right)});
   if (!b.ok()) return;
   if (!vector) return GiveHalves(b, z, n);
-  Give(b, {b.Squeeze(b.SliceAxis(z, 0, 0, n), 1), b.Squeeze(b.SliceAxis(z, 0, n, n), 1)});
+  ReturnParts(b, {b.Squeeze(b.SliceAxis(z, 0, 0, n), 1), b.Squeeze(b.SliceAxis(z, 0, n, n), 1)});
 }
 
 // linalg_solve_ex, linalg_inv_ex (param 1) and what solve decomposes to (param 2, with factors that

@@ -21,7 +21,7 @@ enum : int64_t {
 // An argument with each complex tensor replaced by one of its parts. With `mix`, real tensors other
 // than masks count as complex ones, too.
 IValue PartArgument(OpBuilder& b, const IValue& v, int64_t which, bool mix) {
-  if (IsComplex(v)) return b.Wrap(Part(b, b.AsTensor(v), which));
+  if (IsComplex(v)) return b.Wrap(ComplexPart(b, b.AsTensor(v), which));
   if (mix && v.is_tensor() && which == 1) {
     Value* x = b.AsTensor(v);
     return x->dtype() == DType::kBool ? v : b.Wrap(ZeroLike(b, x));
@@ -61,7 +61,7 @@ bool AnyComplex(const std::vector<IValue>& values) {
 
 IValue JoinResults(OpBuilder& b, const IValue& re, const IValue& im) {
   if (re.is_tensor() && im.is_tensor()) {
-    Value* pairs = Join(b, {b.AsTensor(re), b.AsTensor(im)});
+    Value* pairs = JoinParts(b, {b.AsTensor(re), b.AsTensor(im)});
     IValue joined = b.context().NewTensor(pairs, Form::kComplex);
     joined.variable()->contiguous = re.variable()->contiguous;
     return joined;
@@ -96,16 +96,16 @@ Value* WriteComponents(OpBuilder& b, Value* base, Value* view) {
   }
   Value* parts[2] = {base, base};
   for (int64_t which = 0; which < 2 && b.ok(); ++which) {
-    Value* old = Part(b, base, which);
+    Value* old = ComplexPart(b, base, which);
     std::vector<IValue> arguments;
     for (const Argument& a : b.schema().arguments) arguments.push_back(b.Arg(a.name));
     arguments[0] = b.Wrap(old);
     OpBuilder part(b.context(), b.schema(), *plain, arguments, b.site());
     part.view_index = b.view_index;
-    parts[which] = plain->write(part, old, Part(b, view, which));
+    parts[which] = plain->write(part, old, ComplexPart(b, view, which));
     b.Fail(part.status());
   }
-  return b.ok() ? Join(b, {parts[0], parts[1]}) : base;
+  return b.ok() ? JoinParts(b, {parts[0], parts[1]}) : base;
 }
 
 constexpr OpId kNoIr = OpId::kIdentity;
