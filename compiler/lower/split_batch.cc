@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,10 +81,10 @@ class Traffic {
   std::optional<Split> Best() const {
     std::optional<Split> best;
     const bool fixed = batch_.is_constant();
-    for (int64_t items = fixed ? max_batch_ / 2 : 1; items > 0; --items) {
-      if ((fixed && max_batch_ % items != 0) || (forced_ != 0 && items != forced_)) continue;
-      const int64_t groups = max_batch_ / items;
-      if (fixed && groups > kMostGroups) break;
+    const int64_t most_groups = fixed ? std::min(max_batch_, kMostGroups) : max_batch_;
+    for (int64_t groups = fixed ? 2 : max_batch_; groups <= most_groups; ++groups) {
+      const int64_t items = max_batch_ / groups;
+      if (max_batch_ % groups != 0 || (forced_ != 0 && items != forced_)) continue;
       for (const Split& s : SplitsOf(items, groups)) {
         if (forced_ != 0 || (s.saved >= kLeastSaved && (!best || s.saved > best->saved))) best = s;
       }
@@ -143,17 +144,22 @@ class Traffic {
         if (y != nullptr && batched_.contains(y)) AddCrossing(at, k - 1, *y);
       }
     }
+    for (k = 1; k < nodes_.size(); ++k) {
+      nodes_[k].crossing += nodes_[k - 1].crossing;
+      nodes_[k].crossing_values += nodes_[k - 1].crossing_values;
+    }
   }
 
-  // `y` of node `from` crosses every cut before its last reader.
+  // `y` of node `from` crosses every cut before its last reader. As steps, to be summed up.
   void AddCrossing(const std::map<const ir::Node*, size_t>& at, size_t from, const ir::Value& y) {
     size_t last = from;
     for (const ir::Node* user : y.users()) last = std::max(last, at.at(user));
-    if (graph_.IsOutput(&y)) last = nodes_.size();
-    for (size_t k = from; k < last; ++k) {
-      nodes_[k].crossing += Bytes(y);
-      ++nodes_[k].crossing_values;
-    }
+    if (last == from && !graph_.IsOutput(&y)) return;
+    nodes_[from].crossing += Bytes(y);
+    ++nodes_[from].crossing_values;
+    if (graph_.IsOutput(&y)) return;
+    nodes_[last].crossing -= Bytes(y);
+    --nodes_[last].crossing_values;
   }
 
   // What is moved through memory of `bytes` that are used together: a little more than what stays
@@ -247,9 +253,8 @@ class Splitter {
         if (input && inside.insert(v).second) inputs_.push_back(v);
       }
     }
-    const auto is_first = [this](const ir::Node* user) {
-      return std::find(first_.begin(), first_.end(), user) != first_.end();
-    };
+    const std::set<const ir::Node*> first(first_.begin(), first_.end());  // Looked up only.
+    const auto is_first = [&first](const ir::Node* user) { return first.contains(user); };
     for (const ir::Node* node : first_) {
       for (ir::Value* y : node->outputs()) {
         if (y == nullptr) continue;
